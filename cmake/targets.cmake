@@ -1,0 +1,58 @@
+# How this project declares its targets: nala_library(), nala_torch_library(), nala_test().
+
+# Warnings as errors, on our own code only. Two are off: GCC 12 reports std::string's operator+ as an
+# overlapping copy (its bug 105651), and designated initialisers leave members to their defaults on
+# purpose.
+function(nala_warnings target)
+  target_compile_options(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-restrict
+      -Wno-missing-field-initializers -Werror>)
+endfunction()
+
+# nala_library(<folder> SOURCES ... [DEPENDS ...] [PRIVATE_DEPENDS ...])
+#
+# Target nala_<folder> (alias nala::<folder>) from src/<folder>. Headers are included as
+# "<folder>/x.h" through an include directory that holds a link to this one folder alone: a target
+# sees only the headers of the targets it depends on, so the direction of dependency is kept by the
+# build itself.
+function(nala_library folder)
+  cmake_parse_arguments(ARG "SHARED" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  set(target nala_${folder})
+  if(ARG_SHARED)
+    add_library(${target} SHARED ${ARG_SOURCES})
+  else()
+    add_library(${target} STATIC ${ARG_SOURCES})
+  endif()
+  add_library(nala::${folder} ALIAS ${target})
+  set(include "${PROJECT_BINARY_DIR}/include/${folder}")
+  file(MAKE_DIRECTORY "${include}")
+  file(CREATE_LINK "${CMAKE_CURRENT_SOURCE_DIR}" "${include}/${folder}" SYMBOLIC)
+  target_include_directories(${target} PUBLIC "$<BUILD_INTERFACE:${include}>")
+  target_link_libraries(${target} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
+  nala_warnings(${target})
+endfunction()
+
+# Uses the one precompiled torch header of the build.
+function(nala_use_torch_header target)
+  target_link_libraries(${target} PRIVATE nala::torch_cpu)
+  target_precompile_headers(${target} REUSE_FROM nala_torch_header)
+endfunction()
+
+# nala_test(<name> LABELS ... SOURCES ... DEPENDS ... [TORCH] [ENVIRONMENT ...] [TIMEOUT s])
+#
+# One GoogleTest program, one ctest entry. Tests of programs that see torch say TORCH.
+function(nala_test name)
+  cmake_parse_arguments(ARG "TORCH" "TIMEOUT" "LABELS;SOURCES;DEPENDS;ENVIRONMENT" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gtest GTest::gtest_main)
+  nala_warnings(${name})
+  if(ARG_TORCH)
+    nala_use_torch_header(${name})
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 600)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES
+    LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${ARG_ENVIRONMENT}")
+endfunction()
