@@ -1,0 +1,41 @@
+// Data sets: numbered pictures with labels, and the table of their kinds.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/config.h"
+#include "data/image.h"
+
+namespace nala::data {
+
+struct Sample {
+  Image image;
+  int64_t label = 0;
+};
+
+/// A fixed list of labelled pictures, the same on every machine for the same files. Immutable,
+/// hence thread-safe. Indices run over 0 ... size() - 1.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+
+  [[nodiscard]] virtual int64_t size() const = 0;
+  /// Decodes one picture. Throws ImageError (data/image_io.h) naming the file.
+  [[nodiscard]] virtual Sample load(int64_t index) const = 0;
+  /// The file of a picture, or a description where there is none.
+  [[nodiscard]] virtual std::string path(int64_t index) const = 0;
+  /// In 0 ... classes().size() - 1.
+  [[nodiscard]] virtual int64_t label(int64_t index) const = 0;
+  [[nodiscard]] virtual const std::vector<std::string>& classes() const = 0;
+};
+
+/// Finds the pictures of one split of the configured data set, with `data.limit` and (training
+/// only) `data.shuffle_labels` applied. Decodes nothing. Throws Error(data) with a hint for every
+/// layout that is not a data set: missing or empty folders, a class without pictures, splits whose
+/// classes differ.
+std::shared_ptr<const Dataset> build_dataset(const DataConfig& config, Split split);
+
+}  // namespace nala::data
