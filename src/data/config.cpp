@@ -1,0 +1,86 @@
+#include "data/config.h"
+
+#include <algorithm>
+#include <array>
+
+namespace nala::data {
+namespace {
+
+void check_pair(const config::Where& fail, std::string_view key, const std::vector<double>& pair) {
+  if (pair.size() != 2 || !(pair[0] > 0.0) || pair[0] > pair[1]) {
+    fail(key, "expected [smallest, largest], both above 0");
+  }
+}
+
+void check_size(const config::Where& fail, std::string_view key, const std::vector<int64_t>& size) {
+  if (size.empty() || size.size() > 2) {
+    fail(key, "expected one number or [height, width], found " + std::to_string(size.size()) +
+                  " numbers");
+  }
+}
+
+}  // namespace
+
+std::span<const std::string_view> names_of(Split) {
+  static constexpr std::array<std::string_view, 2> kNames{"train", "val"};
+  return kNames;
+}
+
+std::span<const std::string_view> names_of(DatasetName) {
+  static constexpr std::array<std::string_view, 3> kNames{"image_folder", "digits", "synthetic"};
+  return kNames;
+}
+
+std::span<const std::string_view> names_of(OnBadFile) {
+  static constexpr std::array<std::string_view, 2> kNames{"error", "skip"};
+  return kNames;
+}
+
+std::span<const std::string_view> names_of(Interpolation) {
+  static constexpr std::array<std::string_view, 2> kNames{"bicubic", "bilinear"};
+  return kNames;
+}
+
+std::span<const std::string_view> names_of(TrainCrop) {
+  static constexpr std::array<std::string_view, 3> kNames{"none", "random_resized", "padded"};
+  return kNames;
+}
+
+std::span<const std::string_view> names_of(EvalCrop) {
+  static constexpr std::array<std::string_view, 2> kNames{"center", "none"};
+  return kNames;
+}
+
+void AugmentConfig::check(const AugmentConfig& c, const config::Where& fail) {
+  check_pair(fail, "scale", c.scale);
+  check_pair(fail, "ratio", c.ratio);
+}
+
+void SyntheticConfig::check(const SyntheticConfig& c, const config::Where& fail) {
+  check_size(fail, "size", c.size);
+}
+
+void DataConfig::check(const DataConfig& c, const config::Where& fail) {
+  check_size(fail, "image_size", c.image_size);
+  if (c.batch_size % c.group_size() != 0) {
+    fail("mix_group", std::to_string(c.mix_group) + " does not divide data.batch_size " +
+                          std::to_string(c.batch_size));
+  }
+  if (c.augment.mixes() && c.group_size() % 2 != 0) {
+    fail(c.mix_group == 0 ? "batch_size" : "mix_group",
+         std::to_string(c.group_size()) +
+             " is odd, but Mixup and CutMix pair the pictures of a "
+             "group: give an even number, or augment.mixup=0 and "
+             "augment.cutmix=0");
+  }
+  if (c.mean.size() != 3 || c.std.size() != 3) {
+    fail(c.mean.size() != 3 ? "mean" : "std", "expected three numbers, one per colour");
+  }
+  const int64_t short_side = std::min(c.height(), c.width());
+  if (c.eval.resize != 0 && c.eval.resize < short_side) {
+    fail("eval", "resize " + std::to_string(c.eval.resize) + " is smaller than data.image_size " +
+                     std::to_string(short_side) + ", so the crop would not fit");
+  }
+}
+
+}  // namespace nala::data
