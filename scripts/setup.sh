@@ -182,7 +182,7 @@ install_base() {
   pip_install --no-deps "torch==$kTorch"
   local cuda
   cuda=$(cuda_requirement)
-  [[ -z "$cuda" ]] || pip_install "$cuda"
+  [[ -z "$cuda" ]] || pip_install --no-warn-conflicts "$cuda"
 }
 
 install_full() {
