@@ -210,10 +210,11 @@ void unknown_key(const Value& entry,
                  std::string_view own,
                  const std::vector<std::string>& known) {
   std::string message = key + ": unknown key";
-  const auto nearest = std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-    return edit_distance(own, a) < edit_distance(own, b);
-  });
-  if (nearest != known.end() && edit_distance(own, *nearest) <= std::max<size_t>(2, own.size() / 3)) {
+  const auto nearest = std::min_element(
+      known.begin(), known.end(),
+      [&](const auto& a, const auto& b) { return edit_distance(own, a) < edit_distance(own, b); });
+  if (nearest != known.end() &&
+      edit_distance(own, *nearest) <= std::max<size_t>(2, own.size() / 3)) {
     message += "; did you mean '" + *nearest + "'?";
   }
   message += "; known:";
@@ -266,13 +267,13 @@ void read(const Value& value, const Context& context, Path& out) {
   const std::filesystem::path path(out.value);
   if (!out.value.empty() && path.is_relative() && value.mark.line > 0 && value.mark.source) {
     const auto folder = std::filesystem::path(*value.mark.source).parent_path();
-    out.value = (folder / path).lexically_normal().string();
+    out.value = std::filesystem::absolute(folder / path).lexically_normal().string();
+  } else if (!out.value.empty()) {
+    out.value = std::filesystem::absolute(path).lexically_normal().string();
   }
 }
 
-int read_enum(const Value& value,
-              const Context& context,
-              std::span<const std::string_view> names) {
+int read_enum(const Value& value, const Context& context, std::span<const std::string_view> names) {
   const auto found = std::find(names.begin(), names.end(), value.text);
   if (value.kind != Value::Kind::scalar || found == names.end()) {
     wrong_type(value, context, type_of_enum(names));
@@ -284,11 +285,21 @@ Value scalar(std::string text, bool quoted) {
   return {.kind = Value::Kind::scalar, .text = std::move(text), .quoted = quoted};
 }
 
-Value write(bool value) { return scalar(value ? "true" : "false"); }
-Value write(int64_t value) { return scalar(std::to_string(value)); }
-Value write(double value) { return scalar(shortest(value)); }
-Value write(const std::string& value) { return scalar(value, needs_quotes(value)); }
-Value write(const Path& value) { return write(value.value); }
+Value write(bool value) {
+  return scalar(value ? "true" : "false");
+}
+Value write(int64_t value) {
+  return scalar(std::to_string(value));
+}
+Value write(double value) {
+  return scalar(shortest(value));
+}
+Value write(const std::string& value) {
+  return scalar(value, needs_quotes(value));
+}
+Value write(const Path& value) {
+  return write(value.value);
+}
 
 std::string type_of_enum(std::span<const std::string_view> names) {
   std::string text = "one of";

@@ -59,8 +59,8 @@ struct Value {
   [[nodiscard]] const Value* find(std::string_view key) const;
 };
 
-/// A path that, where a file states it relatively, is relative to that file; relative to the working
-/// folder where the command line states it.
+/// A path, absolute once read: where a file states it relatively, it is relative to that file;
+/// where the command line does, to the working folder.
 struct Path {
   std::string value;
   bool operator==(const Path&) const = default;
@@ -72,9 +72,15 @@ struct Range {
   double high = std::numeric_limits<double>::infinity();
   bool low_open = false;  ///< `low` itself is not allowed
 };
-constexpr Range at_least(double low) { return {.low = low}; }
-constexpr Range above(double low) { return {.low = low, .low_open = true}; }
-constexpr Range between(double low, double high) { return {.low = low, .high = high}; }
+constexpr Range at_least(double low) {
+  return {.low = low};
+}
+constexpr Range above(double low) {
+  return {.low = low, .low_open = true};
+}
+constexpr Range between(double low, double high) {
+  return {.low = low, .high = high};
+}
 
 /// Throws Error(config) with the place of `key` of the struct being checked.
 class Where {
@@ -95,9 +101,9 @@ struct KeyDescription {
   std::string help;
 };
 
-/// Reads a file and, below its own keys, the file its `base` names (relative to it; any depth, cycles
-/// refused). Throws Error(config) with file:line:column on anything that is not plain, strict YAML:
-/// duplicate keys, anchors and aliases, tags, several documents, nesting beyond 32.
+/// Reads a file and, below its own keys, the file its `base` names (relative to it; any depth,
+/// cycles refused). Throws Error(config) with file:line:column on anything that is not plain,
+/// strict YAML: duplicate keys, anchors and aliases, tags, several documents, nesting beyond 32.
 Value load(const std::filesystem::path& path);
 /// The same of a text; `base` is refused.
 Value parse(std::string_view text, const std::string& source);
@@ -123,7 +129,9 @@ struct Context {
 };
 
 [[noreturn]] void wrong_type(const Value& value, const Context& context, std::string_view expected);
-[[noreturn]] void unknown_key(const Value& entry, const std::string& key, std::string_view own,
+[[noreturn]] void unknown_key(const Value& entry,
+                              const std::string& key,
+                              std::string_view own,
                               const std::vector<std::string>& known);
 void read(const Value& value, const Context& context, bool& out);
 void read(const Value& value, const Context& context, int64_t& out);
@@ -155,9 +163,13 @@ struct Probe {
   void operator()(A&&...) const {}
 };
 template <class T>
-concept Settings = requires(T& value) { T::fields(value, Probe{}); };
+concept Settings = requires(T& value) {
+  T::fields(value, Probe{});
+};
 template <class T>
-concept Checked = requires(const T& value, const Where& where) { T::check(value, where); };
+concept Checked = requires(const T& value, const Where& where) {
+  T::check(value, where);
+};
 
 template <class T>
 void read_any(const Value& value, const Context& context, T& out);
@@ -261,16 +273,16 @@ std::string range_text(const Range& range);
 template <Settings T>
 void describe_struct(const std::string& prefix, std::vector<KeyDescription>& out) {
   T defaults{};
-  T::fields(defaults, [&]<class F>(std::string_view key, F& field, std::string_view help,
-                                   Range range = {}) {
-    const std::string name = prefix + std::string(key);
-    if constexpr (Settings<F>) {
-      describe_struct<F>(name + ".", out);
-    } else {
-      out.push_back({name, type_of<F>() + range_text(range), to_yaml(write_any(field)),
-                     std::string(help)});
-    }
-  });
+  T::fields(defaults,
+            [&]<class F>(std::string_view key, F& field, std::string_view help, Range range = {}) {
+              const std::string name = prefix + std::string(key);
+              if constexpr (Settings<F>) {
+                describe_struct<F>(name + ".", out);
+              } else {
+                out.push_back({name, type_of<F>() + range_text(range), to_yaml(write_any(field)),
+                               std::string(help)});
+              }
+            });
 }
 
 }  // namespace detail

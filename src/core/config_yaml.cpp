@@ -43,7 +43,9 @@ class Builder : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     fail(at(mark), "aliases are not supported; use 'base:' to share settings");
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+  void OnScalar(const YAML::Mark& mark,
+                const std::string& tag,
+                YAML::anchor_t anchor,
                 const std::string& text) override {
     refuse_anchor(mark, anchor);
     if (tag != "?" && tag != "!") {
@@ -56,12 +58,16 @@ class Builder : public YAML::EventHandler {
          .quoted = quoted,
          .mark = at(mark)});
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnSequenceStart(const YAML::Mark& mark,
+                       const std::string&,
+                       YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
     open(mark, anchor, Value::Kind::sequence);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnMapStart(const YAML::Mark& mark,
+                  const std::string&,
+                  YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
     open(mark, anchor, Value::Kind::mapping);
   }
@@ -123,8 +129,8 @@ class Builder : public YAML::EventHandler {
       fail(key.mark, "a key must be a plain word");
     }
     if (const Value* first = parent.value.find(key.text)) {
-      fail(key.mark, key.text + ": duplicate key, first at line " +
-                         std::to_string(first->mark.line));
+      fail(key.mark,
+           key.text + ": duplicate key, first at line " + std::to_string(first->mark.line));
     }
     parent.key = key.text;
     parent.key_mark = key.mark;
@@ -175,7 +181,8 @@ Value merge(Value bottom, Value top) {
   return bottom;
 }
 
-Value load_with_bases(const std::filesystem::path& path, std::vector<std::filesystem::path>& chain) {
+Value load_with_bases(const std::filesystem::path& path,
+                      std::vector<std::filesystem::path>& chain) {
   std::string text;
   try {
     text = read_file(path, kMaxFileBytes);

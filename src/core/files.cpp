@@ -62,9 +62,7 @@ class Sha256 {
   Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
     EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
   }
-  void update(const void* bytes, size_t size) {
-    EVP_DigestUpdate(context_.get(), bytes, size);
-  }
+  void update(const void* bytes, size_t size) { EVP_DigestUpdate(context_.get(), bytes, size); }
   std::string hex() {
     std::array<unsigned char, 32> digest{};
     EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
@@ -94,9 +92,8 @@ std::string read_file(const std::filesystem::path& path, uint64_t max_bytes) {
   }
   const auto size = static_cast<uint64_t>(status.st_size);
   if (size > max_bytes) {
-    throw Error(ErrorKind::file, path.string() + ": " + std::to_string(size) +
-                                     " bytes, at most " + std::to_string(max_bytes) +
-                                     " are expected here");
+    throw Error(ErrorKind::file, path.string() + ": " + std::to_string(size) + " bytes, at most " +
+                                     std::to_string(max_bytes) + " are expected here");
   }
   std::string bytes;
   bytes.reserve(size);
@@ -125,7 +122,9 @@ FileWriter::~FileWriter() {
   }
 }
 
-void FileWriter::fail(const char* action) const { nala::fail(path_, action, errno); }
+void FileWriter::fail(const char* action) const {
+  nala::fail(path_, action, errno);
+}
 
 void FileWriter::write(const void* bytes, size_t size) {
   const char* next = static_cast<const char*>(bytes);

@@ -55,9 +55,17 @@ void Log::add_file(const std::filesystem::path& path) {
   }
 }
 
-void Log::debug(std::string_view message) { state_->logger.debug(message); }
-void Log::info(std::string_view message) { state_->logger.info(message); }
-void Log::warning(std::string_view message) { state_->logger.warn(message); }
-void Log::error(std::string_view message) { state_->logger.error(message); }
+void Log::debug(std::string_view message) {
+  state_->logger.debug(message);
+}
+void Log::info(std::string_view message) {
+  state_->logger.info(message);
+}
+void Log::warning(std::string_view message) {
+  state_->logger.warn(message);
+}
+void Log::error(std::string_view message) {
+  state_->logger.error(message);
+}
 
 }  // namespace nala

@@ -30,11 +30,17 @@ uint64_t Rng::bits() {
   return mix(state_);
 }
 
-double Rng::uniform() { return static_cast<double>(bits() >> 11) * 0x1.0p-53; }
+double Rng::uniform() {
+  return static_cast<double>(bits() >> 11) * 0x1.0p-53;
+}
 
-double Rng::uniform(double low, double high) { return low + (high - low) * uniform(); }
+double Rng::uniform(double low, double high) {
+  return low + (high - low) * uniform();
+}
 
-bool Rng::chance(double probability) { return uniform() < probability; }
+bool Rng::chance(double probability) {
+  return uniform() < probability;
+}
 
 int64_t Rng::integer(int64_t count) {
   // Rejects the few values that would make the small remainders more likely.

@@ -10,13 +10,13 @@ namespace nala {
 /// Separates uses of randomness that share the rest of their key. Values are part of the
 /// reproducibility promise: never renumber.
 enum class Stream : uint64_t {
-  order = 1,      ///< order of the samples of an epoch
-  augment = 2,    ///< augmentation of one sample
-  mix = 3,        ///< Mixup and CutMix of one group
-  drop_path = 4,  ///< drop path of one sample and block
-  init = 5,       ///< initial weights
+  order = 1,       ///< order of the samples of an epoch
+  augment = 2,     ///< augmentation of one sample
+  mix = 3,         ///< Mixup and CutMix of one group
+  drop_path = 4,   ///< drop path of one sample and block
+  init = 5,        ///< initial weights
   substitute = 6,  ///< the sample that stands in for an unreadable one
-  synthetic = 7,  ///< synthetic pictures
+  synthetic = 7,   ///< synthetic pictures
 };
 
 /// A generator of a key: SplitMix64 (Steele, Lea, Flood 2014) started at a hash of the key words.

@@ -1,0 +1,129 @@
+#include "train/report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "train/chart.h"
+#include "train/curves.h"
+#include "train/html.h"
+#include "train/report_assets.h"
+
+namespace nala::train {
+namespace {
+
+std::string head(const Report& report) {
+  // The policy lets the browser itself refuse whatever is not in this file.
+  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
+         "data:; "
+         "style-src 'unsafe-inline'; script-src 'unsafe-inline'\"/>\n<title>" +
+         escape_html(report.title) + "</title>\n<style>" + std::string(kReportStyle) +
+         "</style>\n</head>\n";
+}
+
+std::string heading(const Report& report) {
+  return "<header><h1>" + escape_html(report.title) + "</h1><span class=\"state" +
+         (report.finished ? " done\">✓ finished" : "\">in progress") + "</span></header>\n";
+}
+
+std::string facts(const Report& report) {
+  if (report.facts.empty()) {
+    return "";
+  }
+  std::string out = "<dl class=\"facts\">";
+  for (const auto& [name, value] : report.facts) {
+    out += "<div><dt>" + escape_html(name) + "</dt><dd>" + escape_html(value) + "</dd></div>";
+  }
+  return out + "</dl>\n";
+}
+
+std::string charts(const std::vector<Curve>& curves) {
+  std::string out = "<h2>Curves</h2>\n";
+  if (curves.empty()) {
+    return out +
+           "<p class=\"none\">No metrics yet: the first line is written after a few steps.</p>\n";
+  }
+  out += "<div class=\"charts\">\n";
+  for (const Chart& chart : charts_of(curves)) {
+    out += render_chart(chart) + "\n";
+  }
+  return out + "</div>\n";
+}
+
+std::string number_cell(double value) {
+  return "<td class=\"number\">" + format_number(value, 5) + "</td>";
+}
+
+std::string result_row(const Result& result) {
+  std::string out = "<tr><th scope=\"row\">" + escape_html(result.name) + "</th><td>" +
+                    escape_html(result.weights) + "</td>" + number_cell(result.last.y) +
+                    number_cell(result.last.x);
+  if (result.comparable) {
+    return out + number_cell(result.best.y) + number_cell(result.best.x) + "</tr>\n";
+  }
+  return out + "<td></td><td></td></tr>\n";
+}
+
+std::string results(const std::vector<Curve>& curves) {
+  const std::vector<Result> rows = results_of(curves);
+  if (rows.empty()) {
+    return "";
+  }
+  std::string out =
+      "<h2>Results</h2>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\">metric</th>"
+      "<th scope=\"col\">weights</th><th scope=\"col\" class=\"number\">last</th>"
+      "<th scope=\"col\" class=\"number\">at step</th><th scope=\"col\" class=\"number\">best</th>"
+      "<th scope=\"col\" class=\"number\">at step</th></tr></thead><tbody>\n";
+  for (const Result& row : rows) {
+    out += result_row(row);
+  }
+  return out + "</tbody></table></div>\n";
+}
+
+std::string sample(const ReportSample& sample) {
+  const bool right = sample.truth == sample.prediction;
+  const std::string truth = escape_html(sample.truth);
+  const std::string prediction = escape_html(sample.prediction);
+  std::string out = std::string("<figure class=\"sample") + (right ? "" : " wrong") +
+                    "\"><img alt=\"a picture of class " + truth +
+                    "\" src=\"data:" + escape_html(sample.mime) + ";base64," +
+                    base64(sample.image) + "\"/><figcaption><b>";
+  out += right ? "<span class=\"mark-right\" title=\"right\">✓</span> " + prediction
+               : "<span class=\"mark-wrong\" title=\"wrong\">✗</span> " + prediction;
+  out += "</b><span>" + format_number(100 * sample.probability, 3) + " %";
+  out += right ? "" : "; is " + truth;
+  return out + "</span></figcaption></figure>\n";
+}
+
+std::string samples(const Report& report) {
+  if (report.samples.empty()) {
+    return "";
+  }
+  const auto right = std::count_if(report.samples.begin(), report.samples.end(),
+                                   [](const ReportSample& s) { return s.truth == s.prediction; });
+  std::string out = "<h2>Sample predictions: " + std::to_string(right) + " of " +
+                    std::to_string(report.samples.size()) +
+                    " right</h2>\n<div class=\"samples\">\n";
+  for (const ReportSample& one : report.samples) {
+    out += sample(one);
+  }
+  return out + "</div>\n";
+}
+
+std::string configuration(const Report& report) {
+  return "<details><summary>Configuration, resolved</summary><pre>" +
+         escape_html(report.config_yaml) + "</pre></details>\n";
+}
+
+}  // namespace
+
+std::string render_report(const Report& report) {
+  const std::vector<Curve> curves = curves_of(report.metrics);
+  return head(report) + "<body>\n<main>\n" + heading(report) + facts(report) + charts(curves) +
+         results(curves) + samples(report) + configuration(report) + "</main>\n<script>" +
+         std::string(kReportScript) + "</script>\n</body>\n</html>\n";
+}
+
+}  // namespace nala::train

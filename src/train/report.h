@@ -1,0 +1,38 @@
+// The page a run leaves for people: curves, results, sample predictions, configuration.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace nala::train {
+
+/// One picture with what the model said about it.
+struct ReportSample {
+  std::string image;  ///< the bytes of an encoded picture
+  std::string mime;   ///< of `image`: image/jpeg or image/png
+  std::string truth;
+  std::string prediction;
+  double probability = 0;  ///< of the prediction, 0 to 1
+};
+
+/// Everything the page shows.
+struct Report {
+  std::string title;
+  std::string config_yaml;                                 ///< the resolved configuration
+  std::vector<std::pair<std::string, std::string>> facts;  ///< name and value, in order
+  /// The lines of metrics.jsonl. Training lines: {"kind": "train", "step": n, <numbers>};
+  /// evaluations:
+  /// {"kind": "eval", "step": n, "weights": name, <numbers, also in nested objects>}. Every number
+  /// makes a curve; null counts as not finite; lines of another shape are ignored.
+  std::vector<nlohmann::json> metrics;
+  std::vector<ReportSample> samples;
+  bool finished = false;
+};
+
+/// One HTML page that needs nothing else: no other file, no network. Light and dark as the reader's
+/// system has it. All text is escaped, so class names and paths cannot add markup.
+std::string render_report(const Report& report);
+
+}  // namespace nala::train

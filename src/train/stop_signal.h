@@ -1,0 +1,19 @@
+// SIGTERM and SIGUSR1 during training: finish the step, save, leave.
+#pragma once
+
+namespace nala::train {
+
+/// While it lives, the first SIGTERM or SIGUSR1 is noted; a second one of the kind ends the process
+/// by its default action. At most one at a time.
+class StopSignal {
+ public:
+  StopSignal();
+  ~StopSignal();
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+
+  /// Whether a signal arrived since construction.
+  [[nodiscard]] static bool received();
+};
+
+}  // namespace nala::train

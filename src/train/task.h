@@ -1,0 +1,53 @@
+// What a training run optimises and measures: one implementation per kind of network.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "models/model.h"
+#include "train/recipe.h"
+#include "train/report.h"
+
+namespace nala::train {
+
+/// A loss with what it is made of.
+struct StepLoss {
+  at::Tensor total;  ///< () float32, differentiable
+  at::Tensor
+      per_sample;  ///< (B) float32, detached: names the culprits when the total is not finite
+};
+
+/// Batch -> loss, loader -> metrics. Stateless between calls; not thread-safe.
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  [[nodiscard]] virtual StepLoss loss(const models::Outputs& outputs,
+                                      const data::Batch& batch) const = 0;
+  /// The metrics of one set, as they go into metrics.jsonl and `eval --json`. `model` is in
+  /// evaluation mode.
+  virtual nlohmann::ordered_json evaluate(
+      models::Model& model,
+      data::Loader& loader,
+      at::Device device,
+      const std::function<void(int64_t images)>& on_progress) const = 0;
+  /// The metric that decides which checkpoint is best; larger is better.
+  [[nodiscard]] virtual std::string_view best_metric() const = 0;
+  /// Up to `count` pictures of the set with what the model says of them, for the report.
+  virtual std::vector<ReportSample> samples(models::Model& model,
+                                            const data::Dataset& dataset,
+                                            const data::DataConfig& data,
+                                            at::Device device,
+                                            int64_t count) const = 0;
+};
+
+/// The task of a recipe. Throws Error(config) for one that is not built yet.
+std::unique_ptr<Task> build_task(const Recipe& recipe);
+
+}  // namespace nala::train

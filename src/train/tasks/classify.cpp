@@ -1,0 +1,107 @@
+#include "train/tasks/classify.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "data/image_io.h"
+#include "data/transforms/pipeline.h"
+#include "data/transforms/resize.h"
+#include "eval/evaluator.h"
+
+namespace nala::train {
+namespace {
+
+constexpr int64_t kThumbnailSide = 128;
+
+// At most kThumbnailSide on the longer side; small pictures as they are, without loss.
+ReportSample thumbnail_of(const data::Image& image) {
+  const int64_t longer = std::max(image.width, image.height);
+  if (longer <= kThumbnailSide) {
+    return {.image_jpeg_or_png_bytes = data::encode_png(image), .mime = "image/png"};
+  }
+  const auto scaled = [&](int64_t side) {
+    return std::max<int64_t>(1, side * kThumbnailSide / longer);
+  };
+  return {.image_jpeg_or_png_bytes = data::encode_jpeg(data::resize(
+              image, scaled(image.width), scaled(image.height), data::Interpolation::bicubic)),
+          .mime = "image/jpeg"};
+}
+
+}  // namespace
+
+at::Tensor soft_targets(const data::Batch& batch, int64_t classes, double label_smoothing) {
+  const double off = label_smoothing / static_cast<double>(classes);
+  const double on = 1.0 - label_smoothing + off;
+  const auto options = at::TensorOptions(at::kFloat).device(batch.labels.device());
+  const auto one_hot = [&](const at::Tensor& labels) {
+    return at::full({labels.size(0), classes}, off, options)  // (B, K)
+        .scatter_(1, labels.unsqueeze(1), on);
+  };
+  at::Tensor targets = one_hot(batch.labels);
+  if (batch.other_labels.defined()) {
+    const at::Tensor weight = batch.label_weights.unsqueeze(1);  // (B, 1)
+    targets = targets * weight + one_hot(batch.other_labels) * (1.0 - weight);
+  }
+  return targets;
+}
+
+at::Tensor soft_cross_entropy(const at::Tensor& logits, const at::Tensor& targets) {
+  return -(targets * at::log_softmax(logits.to(at::kFloat), 1)).sum(1);
+}
+
+StepLoss ClassifyTask::loss(const models::Outputs& outputs, const data::Batch& batch) const {
+  const at::Tensor targets = soft_targets(batch, outputs.main.size(1), label_smoothing_);
+  const at::Tensor per_sample = soft_cross_entropy(outputs.main, targets);  // (B)
+  return {.total = per_sample.mean(), .per_sample = per_sample.detach()};
+}
+
+nlohmann::ordered_json ClassifyTask::evaluate(
+    models::Model& model,
+    data::Loader& loader,
+    at::Device device,
+    const std::function<void(int64_t images)>& on_progress) const {
+  const auto forward = [&](const at::Tensor& images) { return model.forward(images, {}).main; };
+  const eval::Accuracy accuracy =
+      eval::evaluate_classification(forward, loader, device, on_progress);
+  if (accuracy.images() == 0) {
+    throw Error(ErrorKind::data, "no picture of the evaluation set could be read");
+  }
+  return {{"top1", accuracy.top1()},
+          {"top5", accuracy.top5()},
+          {"loss", accuracy.loss()},
+          {"images", accuracy.images()}};
+}
+
+std::vector<ReportSample> ClassifyTask::samples(models::Model& model,
+                                                const data::Dataset& dataset,
+                                                const data::DataConfig& data,
+                                                at::Device device,
+                                                int64_t count) const {
+  const at::NoGradGuard no_grad;
+  std::vector<ReportSample> samples;
+  count = std::min(count, dataset.size());
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t index = i * dataset.size() / count;
+    data::Sample sample;
+    try {
+      sample = dataset.load(index);
+    } catch (const Error&) {
+      continue;  // counted and reported by the evaluation itself
+    }
+    const at::Tensor image = data::prepare_for_eval(sample.image, data).to(device);
+    const at::Tensor probabilities =
+        at::softmax(model.forward(image, {}).main.to(at::kFloat), 1).squeeze(0);  // (K)
+    const auto [probability, label] = probabilities.max(0);
+    const auto& classes = dataset.classes();
+    ReportSample& entry = samples.emplace_back(thumbnail_of(sample.image));
+    entry.truth = classes.at(static_cast<size_t>(sample.label));
+    entry.prediction = classes.at(static_cast<size_t>(label.item<int64_t>()));
+    entry.probability = probability.item<double>();
+  }
+  return samples;
+}
+
+}  // namespace nala::train

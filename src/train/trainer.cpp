@@ -1,0 +1,497 @@
+#include "train/trainer.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "io/state_dict.h"
+#include "train/checkpoint.h"
+#include "train/param_groups.h"
+#include "train/report.h"
+#include "train/stop_signal.h"
+#include "train/weights.h"
+
+namespace nala::train {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int64_t kReportSamples = 24;
+constexpr size_t kNamedSamples = 8;
+
+std::string fixed(double value, int digits) {
+  std::array<char, 48> text{};
+  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
+  return text.data();
+}
+
+std::string scientific(double value) {
+  std::array<char, 48> text{};
+  std::snprintf(text.data(), text.size(), "%.3g", value);
+  return text.data();
+}
+
+io::NamedTensors copied_to_cpu(const torch::nn::Module& module) {
+  io::NamedTensors tensors = io::state_dict(module);
+  for (auto& [name, tensor] : tensors) {
+    tensor = tensor.detach().to(at::kCPU);
+  }
+  return tensors;
+}
+
+}  // namespace
+
+Trainer::Trainer(const Recipe& recipe, const TrainerOptions& options, Log& log)
+    : recipe_(recipe), options_(options), log_(log), scaler_(recipe.train.amp == Amp::fp16) {
+  if (recipe_.train.amp == Amp::fp16 && !options_.device.is_cuda()) {
+    throw Error(ErrorKind::config, "train.amp: fp16 needs a CUDA device; use bf16 or none");
+  }
+  at::globalContext().setDeterministicAlgorithms(recipe_.train.deterministic, false);
+  task_ = build_task(recipe_);
+  build_data();
+  build_network();
+  warn_of_slow_average();
+}
+
+Trainer::~Trainer() = default;
+
+void Trainer::build_data() {
+  train_set_ = data::build_dataset(recipe_.data, data::Split::train);
+  val_set_ = data::build_dataset(recipe_.data, data::Split::val);
+  const auto seed = static_cast<uint64_t>(recipe_.seed);
+  train_loader_ = std::make_unique<data::Loader>(
+      train_set_, recipe_.data, data::LoaderOptions{.split = data::Split::train, .seed = seed});
+  val_loader_ = std::make_unique<data::Loader>(
+      val_set_, recipe_.data, data::LoaderOptions{.split = data::Split::val, .seed = seed});
+  length_.steps_per_epoch = train_loader_->batches_per_epoch() / recipe_.train.accumulate;
+  if (length_.steps_per_epoch < 1) {
+    throw Error(ErrorKind::config, "data.batch_size: " + std::to_string(recipe_.data.batch_size) +
+                                       " x accumulate " + std::to_string(recipe_.train.accumulate) +
+                                       " is more than the " + std::to_string(train_set_->size()) +
+                                       " training pictures");
+  }
+  length_.total_steps =
+      recipe_.train.max_steps > 0
+          ? recipe_.train.max_steps
+          : std::max<int64_t>(1, std::llround(recipe_.train.epochs *
+                                              static_cast<double>(length_.steps_per_epoch)));
+  const auto classes = static_cast<int64_t>(train_set_->classes().size());
+  if (recipe_.model.num_classes == 0) {
+    recipe_.model.num_classes = classes;
+  } else if (recipe_.model.num_classes < classes) {
+    throw Error(ErrorKind::config,
+                "model.num_classes: " + std::to_string(recipe_.model.num_classes) +
+                    ", but the data has " + std::to_string(classes) + " classes");
+  }
+}
+
+void Trainer::build_network() {
+  const auto seed = static_cast<uint64_t>(recipe_.seed);
+  model_ = models::build_model(recipe_.model, recipe_.task, seed);
+  if (!recipe_.init.checkpoint.value.empty()) {
+    start_from_weights();
+  }
+  model_->to(options_.device);
+  if (recipe_.ema.enabled) {
+    average_ = models::build_model(recipe_.model, recipe_.task, seed);
+    average_->to(options_.device);
+    io::load_state_dict_strictly(*average_, io::state_dict(*model_), "the model");
+    average_->eval();
+  }
+  optimizer_ = std::make_unique<Optimizer>(
+      recipe_.optimizer, parameter_groups(*model_, recipe_.optimizer.weight_decay));
+}
+
+void Trainer::start_from_weights() {
+  const Weights weights = load_weights(recipe_.init.checkpoint.value);
+  const io::NamedTensors& tensors = weights.ema.empty() ? weights.raw : weights.ema;
+  const io::LoadReport report = io::load_state_dict(*model_, tensors);
+  log_.info("init.checkpoint " + weights.source + ": " + report.summary());
+  if (!report.complete()) {
+    log_.warning("init.checkpoint differs from the model:\n" + report.differences());
+  }
+  if (report.loaded.empty()) {
+    throw Error(ErrorKind::checkpoint,
+                weights.source + ": none of its tensors fits the model of this configuration");
+  }
+}
+
+void Trainer::warn_of_slow_average() const {
+  if (!recipe_.ema.enabled) {
+    return;
+  }
+  const double left = std::pow(ema_decay(), static_cast<double>(length_.total_steps));
+  if (left > 0.3) {
+    log_.warning("ema.decay " + std::to_string(ema_decay()) + " over " +
+                 std::to_string(length_.total_steps) + " steps leaves " + fixed(100 * left, 0) +
+                 " % of the initial weights in the average: its results will lag; lower ema.decay");
+  }
+}
+
+int64_t Trainer::global_batch() const {
+  return recipe_.data.batch_size * recipe_.train.accumulate;
+}
+
+double Trainer::peak_rate() const {
+  const double per = recipe_.optimizer.lr_per_images;
+  return recipe_.optimizer.lr * (per > 0 ? static_cast<double>(global_batch()) / per : 1.0);
+}
+
+double Trainer::ema_decay() const {
+  const double per = recipe_.ema.decay_per_images;
+  return per > 0 ? std::pow(recipe_.ema.decay, static_cast<double>(global_batch()) / per)
+                 : recipe_.ema.decay;
+}
+
+void Trainer::resume(const std::filesystem::path& checkpoint) {
+  const Checkpoint saved = read_checkpoint(checkpoint);
+  const auto differences =
+      recipe_differences(config::parse(saved.config_yaml, (checkpoint / "config.yaml").string()),
+                         config::write(recipe_));
+  if (!differences.empty()) {
+    std::string message = checkpoint.string() + ": saved by another recipe, cannot resume:";
+    for (const std::string& line : differences) {
+      message += " [" + line + "]";
+    }
+    throw Error(ErrorKind::config, message + "; use another output folder or --resume never");
+  }
+  const auto state = nlohmann::json::parse(saved.state_json, nullptr, false);
+  const std::string source = checkpoint.string();
+  try {
+    step_ = state.at("step").get<int64_t>();
+    interval_ = {.loss = state.at("interval").at("loss").get<double>(),
+                 .gradient_norm = state.at("interval").at("gradient_norm").get<double>(),
+                 .steps = state.at("interval").at("steps").get<int64_t>()};
+    best_ = {.value = state.at("best").at("value").get<double>(),
+             .step = state.at("best").at("step").get<int64_t>()};
+    scaler_.load_state({.scale = state.at("loss_scale").at("scale").get<double>(),
+                        .good_steps = state.at("loss_scale").at("good_steps").get<int64_t>()});
+    metrics_bytes_ = state.at("metrics_bytes").get<int64_t>();
+  } catch (const nlohmann::json::exception& problem) {
+    throw Error(ErrorKind::checkpoint, source + "/state.json: " + problem.what());
+  }
+  io::load_state_dict_strictly(*model_, saved.model, source + "/model.safetensors");
+  if (average_) {
+    io::load_state_dict_strictly(*average_, saved.ema, source + "/ema.safetensors");
+  }
+  optimizer_->load_state(saved.optimizer, source + "/optimizer.safetensors");
+  loader_started_ = false;
+}
+
+RunOutcome Trainer::run(const RunFolder& folder) {
+  if (step_ >= length_.total_steps) {
+    return RunOutcome::already_done;
+  }
+  folder_ = folder;
+  write_file(folder.config(), config::to_yaml(config::write(recipe_)));
+  metrics_ = std::make_unique<MetricsLog>(folder.metrics(), metrics_bytes_);
+  progress_ =
+      std::make_unique<Progress>("train", length_.total_steps, step_, options_.progress_bar);
+  const StopSignal stop_signal;
+  interval_begin_ = std::chrono::steady_clock::now();
+  while (step_ < length_.total_steps) {
+    train_step();
+    log_if_due();
+    evaluate_if_due();
+    const bool last = step_ == length_.total_steps;
+    const bool stopping = StopSignal::received() && !last;
+    const int64_t every = recipe_.checkpoint.every_steps > 0 ? recipe_.checkpoint.every_steps
+                                                             : length_.steps_per_epoch;
+    if (last || stopping || improved_ || step_ % every == 0) {
+      save(folder.checkpoints(), improved_);
+    }
+    if (stopping) {
+      log_.warning("stopped by a signal; saved step " + std::to_string(step_) +
+                   "; run the same command to go on");
+      return RunOutcome::stopped;
+    }
+  }
+  progress_->clear();
+  write_report(true);
+  return RunOutcome::finished;
+}
+
+std::string Trainer::dry_run() {
+  const int64_t parameters = [&] {
+    int64_t count = 0;
+    for (const at::Tensor& parameter : model_->parameters()) {
+      count += parameter.numel();
+    }
+    return count;
+  }();
+  train_step();
+  return std::to_string(parameters) + " parameters, " + std::to_string(train_set_->size()) +
+         " training and " + std::to_string(val_set_->size()) + " validation pictures of " +
+         std::to_string(train_set_->classes().size()) + " classes, " +
+         std::to_string(length_.total_steps) + " steps of " + std::to_string(global_batch()) +
+         " pictures; one step done, loss " + scientific(interval_.loss) + "; nothing written";
+}
+
+data::Batch Trainer::next_batch() {
+  if (!loader_started_) {
+    const int64_t in_epoch = step_ % length_.steps_per_epoch;
+    train_loader_->start(epoch(), in_epoch * recipe_.train.accumulate);
+    loader_started_ = true;
+  }
+  auto batch = train_loader_->next();
+  if (!batch) {
+    throw Error(ErrorKind::data, "the training set ended within an epoch");
+  }
+  return std::move(*batch);
+}
+
+double Trainer::accumulate_gradients(std::vector<data::Batch>& batches, bool& finite) {
+  double sum = 0;
+  const auto parts = static_cast<double>(recipe_.train.accumulate);
+  for (int64_t part = 0; part < recipe_.train.accumulate; ++part) {
+    data::Batch& batch = batches.emplace_back(next_batch());
+    batch.images = batch.images.to(options_.device);
+    batch.labels = batch.labels.to(options_.device);
+    if (batch.other_labels.defined()) {
+      batch.other_labels = batch.other_labels.to(options_.device);
+      batch.label_weights = batch.label_weights.to(options_.device);
+    }
+    StepLoss loss;
+    {
+      const AutocastScope autocast(recipe_.train.amp, options_.device.type());
+      const models::Outputs outputs =
+          model_->forward(batch.images, {.seed = static_cast<uint64_t>(recipe_.seed),
+                                         .step = static_cast<uint64_t>(step_),
+                                         .positions = batch.positions});
+      loss = task_->loss(outputs, batch);
+    }
+    const double value = loss.total.item<double>();
+    sum += value / parts;
+    if (!std::isfinite(value)) {
+      finite = false;
+      return sum;
+    }
+    (loss.total * (scaler_.scale() / parts)).backward();
+  }
+  return sum;
+}
+
+double Trainer::gradient_norm(const std::vector<at::Tensor>& gradients) const {
+  const at::NoGradGuard no_grad;
+  if (gradients.empty()) {
+    return 0;
+  }
+  return at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2, at::kDouble)))
+      .item<double>();
+}
+
+void Trainer::train_step() {
+  model_->train();
+  optimizer_->zero_grad();
+  std::vector<data::Batch> batches;
+  bool finite = true;
+  const double loss = accumulate_gradients(batches, finite);
+  const std::vector<at::Tensor> gradients = optimizer_->gradients();
+  scaler_.unscale(gradients);
+  const double norm = finite ? gradient_norm(gradients) : 0.0;
+  if (!finite || (!std::isfinite(norm) && !scaler_.enabled())) {
+    stop_on_non_finite(batches, loss, norm);
+  }
+  if (scaler_.update(std::isfinite(norm))) {
+    if (recipe_.train.clip_norm > 0 && norm > recipe_.train.clip_norm) {
+      const at::NoGradGuard no_grad;
+      at::_foreach_mul_(gradients, recipe_.train.clip_norm / (norm + 1e-6));
+    }
+    optimizer_->step(learning_rate(recipe_.schedule, peak_rate(), length_, step_));
+  }
+  if (average_) {
+    update_ema(*average_, *model_, ema_decay());
+  }
+  interval_.loss += loss;
+  interval_.gradient_norm += norm;
+  ++interval_.steps;
+  ++step_;
+  if (step_ % length_.steps_per_epoch == 0) {
+    loader_started_ = false;
+  }
+  if (progress_) {
+    progress_->update(step_, "loss " + fixed(loss, 4));
+  }
+}
+
+void Trainer::stop_on_non_finite(const std::vector<data::Batch>& batches,
+                                 double loss,
+                                 double norm) {
+  // Looks for the culprits with the weights as they were, one sample's loss at a time.
+  const at::NoGradGuard no_grad;
+  std::vector<std::string> culprits;
+  std::vector<std::string> all;
+  for (const data::Batch& batch : batches) {
+    const models::Outputs outputs =
+        model_->forward(batch.images, {.seed = static_cast<uint64_t>(recipe_.seed),
+                                       .step = static_cast<uint64_t>(step_),
+                                       .positions = batch.positions});
+    const at::Tensor finite =
+        task_->loss(outputs, batch).per_sample.isfinite().to(at::kCPU);  // (B)
+    for (size_t i = 0; i < batch.indices.size(); ++i) {
+      all.push_back(train_set_->path(batch.indices[i]));
+      if (!finite[static_cast<int64_t>(i)].item<bool>()) {
+        culprits.push_back(all.back());
+      }
+    }
+  }
+  const std::vector<std::string>& named = culprits.empty() ? all : culprits;
+  std::string message = "step " + std::to_string(step_) + ": " +
+                        (std::isfinite(loss) ? "gradient norm " + std::to_string(norm)
+                                             : "loss " + std::to_string(loss)) +
+                        " is not finite; the weights are untouched; " +
+                        std::to_string(named.size()) +
+                        (culprits.empty() ? " samples in the step:" : " samples with such a loss:");
+  for (size_t i = 0; i < std::min(named.size(), kNamedSamples); ++i) {
+    message += " " + named[i];
+  }
+  throw Error(ErrorKind::numeric, message + (named.size() > kNamedSamples ? " ..." : ""));
+}
+
+void Trainer::log_if_due() {
+  if (step_ % recipe_.train.log_every != 0 && step_ != length_.total_steps) {
+    return;
+  }
+  const auto count = static_cast<double>(interval_.steps);
+  const double rate = learning_rate(recipe_.schedule, peak_rate(), length_, step_ - 1);
+  const double loss = interval_.loss / count;
+  metrics_->append({{"kind", "train"},
+                    {"step", step_},
+                    {"epoch", (step_ - 1) / length_.steps_per_epoch},
+                    {"loss", loss},
+                    {"lr", rate},
+                    {"grad_norm", interval_.gradient_norm / count}});
+  const auto now = std::chrono::steady_clock::now();
+  const double seconds = std::chrono::duration<double>(now - interval_begin_).count();
+  progress_->clear();
+  log_.info("step " + std::to_string(step_) + "/" + std::to_string(length_.total_steps) +
+            "  epoch " + std::to_string((step_ - 1) / length_.steps_per_epoch) + "  loss " +
+            fixed(loss, 4) + "  lr " + scientific(rate) + "  grad norm " +
+            scientific(interval_.gradient_norm / count) + "  " +
+            fixed(count * static_cast<double>(global_batch()) / std::max(seconds, 1e-9), 1) +
+            " pictures/s  waited " + fixed(train_loader_->seconds_waited(), 1) + " s for data");
+  interval_ = {};
+  interval_begin_ = now;
+}
+
+bool Trainer::is_due(double every_epochs) const {
+  if (step_ == length_.total_steps) {
+    return true;
+  }
+  const auto every =
+      every_epochs > 0
+          ? std::max<int64_t>(
+                1, std::llround(every_epochs * static_cast<double>(length_.steps_per_epoch)))
+          : 0;
+  return every > 0 && step_ % every == 0;
+}
+
+void Trainer::evaluate_if_due() {
+  improved_ = false;
+  if (!is_due(recipe_.train.eval_every_epochs)) {
+    return;
+  }
+  evaluate(*model_, "raw");
+  if (average_) {
+    evaluate(*average_, "ema");
+  }
+  if (step_ != length_.total_steps) {
+    write_report(false);
+  }
+  interval_begin_ = std::chrono::steady_clock::now();
+}
+
+void Trainer::evaluate(models::Model& model, std::string_view weights) {
+  model.eval();
+  Progress bar("evaluate " + std::string(weights), val_set_->size(), 0, options_.progress_bar);
+  const ordered_json metrics = task_->evaluate(model, *val_loader_, options_.device,
+                                               [&](int64_t images) { bar.update(images); });
+  bar.clear();
+  ordered_json line{{"kind", "eval"},
+                    {"step", step_},
+                    {"epoch", (step_ - 1) / length_.steps_per_epoch},
+                    {"weights", weights}};
+  line.update(metrics);
+  metrics_->append(line);
+  std::string text = "evaluation, " + std::string(weights) + " weights:";
+  for (const auto& [key, value] : metrics.items()) {
+    text +=
+        " " + key + " " + (value.is_number_float() ? fixed(value.get<double>(), 3) : value.dump());
+  }
+  const double value = metrics.at(std::string(task_->best_metric())).get<double>();
+  if (best_.step < 0 || value > best_.value) {
+    best_ = {.value = value, .step = step_};
+    improved_ = true;
+    text += "  (best so far)";
+  }
+  progress_->clear();
+  log_.info(text);
+}
+
+std::string Trainer::state_json() const {
+  const ordered_json state{
+      {"format", 1},
+      {"step", step_},
+      {"epoch", epoch()},
+      {"position", step_ % length_.steps_per_epoch * global_batch()},
+      {"total_steps", length_.total_steps},
+      {"steps_per_epoch", length_.steps_per_epoch},
+      {"learning_rate", learning_rate(recipe_.schedule, peak_rate(), length_, step_)},
+      {"best", {{"metric", task_->best_metric()}, {"value", best_.value}, {"step", best_.step}}},
+      {"interval",
+       {{"loss", interval_.loss},
+        {"gradient_norm", interval_.gradient_norm},
+        {"steps", interval_.steps}}},
+      {"loss_scale",
+       {{"scale", scaler_.state().scale}, {"good_steps", scaler_.state().good_steps}}},
+      {"metrics_bytes", metrics_->bytes()},
+      {"version", options_.version}};
+  return state.dump(2) + "\n";
+}
+
+void Trainer::save(const std::filesystem::path& root, bool is_best) {
+  io::NamedTensors optimizer = optimizer_->state();
+  for (auto& [name, tensor] : optimizer) {
+    tensor = tensor.to(at::kCPU);
+  }
+  const Checkpoint checkpoint{.config_yaml = config::to_yaml(config::write(recipe_)),
+                              .classes = train_set_->classes(),
+                              .model = copied_to_cpu(*model_),
+                              .ema = average_ ? copied_to_cpu(*average_) : io::NamedTensors{},
+                              .optimizer = std::move(optimizer),
+                              .state_json = state_json()};
+  const std::filesystem::path folder = write_checkpoint(root, step_, checkpoint);
+  if (is_best) {
+    replace_link(folder.filename(), root / "best");
+  }
+  remove_old_checkpoints(root, recipe_.checkpoint.keep);
+}
+
+void Trainer::write_report(bool finished) {
+  models::Model& model = average_ ? *average_ : *model_;
+  model.eval();
+  Report report{
+      .title = folder_->root.filename().string(),
+      .config_yaml = config::to_yaml(config::write(recipe_)),
+      .facts = {{"model", models::resolve(recipe_.model).name},
+                {"training pictures", std::to_string(train_set_->size())},
+                {"validation pictures", std::to_string(val_set_->size())},
+                {"classes", std::to_string(train_set_->classes().size())},
+                {"steps", std::to_string(step_) + " of " + std::to_string(length_.total_steps)},
+                {"device", options_.device.str()},
+                {"version", options_.version}},
+      .finished = finished};
+  if (best_.step >= 0) {
+    report.facts.emplace_back("best " + std::string(task_->best_metric()),
+                              fixed(best_.value, 2) + " at step " + std::to_string(best_.step));
+  }
+  report.metrics = read_metrics(folder_->metrics());
+  report.samples = task_->samples(model, *val_set_, recipe_.data, options_.device, kReportSamples);
+  write_file(folder_->report(), render_report(report));
+}
+
+}  // namespace nala::train

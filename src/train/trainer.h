@@ -1,0 +1,127 @@
+// The training loop.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/log.h"
+#include "core/progress.h"
+#include "models/model.h"
+#include "train/amp.h"
+#include "train/metrics_log.h"
+#include "train/optimizer.h"
+#include "train/recipe.h"
+#include "train/run_folder.h"
+#include "train/schedule.h"
+#include "train/task.h"
+
+namespace nala::train {
+
+/// What a run needs beside its recipe.
+struct TrainerOptions {
+  at::Device device = at::kCPU;
+  bool progress_bar = false;
+  std::string version;  ///< of the program, for the report
+};
+
+enum class RunOutcome {
+  finished,
+  already_done,  ///< the folder's newest checkpoint is the last step's
+  stopped,       ///< saved after SIGTERM or SIGUSR1
+};
+
+/// Trains one recipe, a step at a time: fetch, forward, backward, check, step, average, log,
+/// evaluate, save.
+///
+/// On one machine with a fixed number of threads the weights, the averages, the optimizer's state
+/// and metrics.jsonl are a pure function of the recipe, interrupted or not. Not thread-safe.
+class Trainer {
+ public:
+  /// Builds everything; nothing is written. Throws Error(config | data | checkpoint).
+  Trainer(const Recipe& recipe, const TrainerOptions& options, Log& log);
+  ~Trainer();
+
+  /// Puts back a checkpoint folder's state, `metrics.jsonl` length included. Throws
+  /// Error(checkpoint), or Error(config) listing the keys in which its recipe differs.
+  void resume(const std::filesystem::path& checkpoint);
+
+  /// Trains to the end in `folder`, which the caller holds the lock of.
+  RunOutcome run(const RunFolder& folder);
+
+  /// One optimizer step, nothing written; a line that says what would be trained.
+  std::string dry_run();
+
+ private:
+  // Sums since the last line of metrics.jsonl; saved, so that a resumed run writes the same line.
+  struct Interval {
+    double loss = 0;
+    double gradient_norm = 0;
+    int64_t steps = 0;
+  };
+  struct Best {
+    double value = 0;
+    int64_t step = -1;
+  };
+
+  void build_data();
+  void build_network();
+  void start_from_weights();
+  void warn_of_slow_average() const;
+
+  [[nodiscard]] int64_t global_batch() const;
+  [[nodiscard]] double peak_rate() const;
+  [[nodiscard]] double ema_decay() const;
+  [[nodiscard]] int64_t epoch() const { return step_ / length_.steps_per_epoch; }
+
+  void train_step();
+  double accumulate_gradients(std::vector<data::Batch>& batches, bool& finite);
+  data::Batch next_batch();
+  double gradient_norm(const std::vector<at::Tensor>& gradients) const;
+  [[noreturn]] void stop_on_non_finite(const std::vector<data::Batch>& batches,
+                                       double loss,
+                                       double norm);
+
+  void log_if_due();
+  void evaluate_if_due();
+  void evaluate(models::Model& model, std::string_view weights);
+  void save(const std::filesystem::path& root, bool is_best);
+  void write_report(bool finished);
+  [[nodiscard]] std::string state_json() const;
+  [[nodiscard]] bool is_due(double every_epochs) const;
+
+  Recipe recipe_;
+  TrainerOptions options_;
+  Log& log_;
+
+  std::shared_ptr<const data::Dataset> train_set_;
+  std::shared_ptr<const data::Dataset> val_set_;
+  std::unique_ptr<data::Loader> train_loader_;
+  std::unique_ptr<data::Loader> val_loader_;
+  std::shared_ptr<models::Model> model_;
+  std::shared_ptr<models::Model> average_;  // null without EMA
+  std::unique_ptr<Task> task_;
+  std::unique_ptr<Optimizer> optimizer_;
+  LossScaler scaler_;
+  RunLength length_;
+
+  int64_t step_ = 0;
+  bool loader_started_ = false;
+  Interval interval_;
+  Best best_;
+  bool improved_ = false;  // by the evaluation of this step
+  int64_t metrics_bytes_ = 0;
+
+  std::optional<RunFolder> folder_;
+  std::unique_ptr<MetricsLog> metrics_;
+  std::unique_ptr<Progress> progress_;
+  std::chrono::steady_clock::time_point interval_begin_;
+};
+
+}  // namespace nala::train

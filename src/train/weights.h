@@ -1,0 +1,36 @@
+// CKPT: weights from whatever a user points at.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/named_tensors.h"
+#include "train/recipe.h"
+
+namespace nala::train {
+
+/// Weights with what is needed to run them.
+struct Weights {
+  Recipe recipe;  ///< of bare files: defaults, with the model recognised or given
+  std::vector<std::string> classes;  ///< empty where the file does not say
+  io::NamedTensors raw;              ///< may be empty when the file holds averaged weights alone
+  io::NamedTensors ema;              ///< empty: none
+  std::string source;                ///< what was read, for messages
+};
+
+/// Reads a checkpoint folder, an output folder (its `best` if present, else `latest`), a
+/// .safetensors, or a .pth of the authors' Python code.
+///
+/// `stated_model` gives the model of a bare file; without it the model is the one its metadata
+/// names, else recognised from its shapes. Throws Error(checkpoint).
+Weights load_weights(const std::filesystem::path& path,
+                     const std::optional<models::ModelConfig>& stated_model = std::nullopt);
+
+/// The model whose state dict has these names and shapes: the zoo's where one fits, else `custom`.
+/// Block kinds cannot be seen in shapes and are taken as linear, linear, softmax, softmax.
+/// Throws Error(checkpoint) naming `source` when they are no NaLaFormer classifier's.
+models::ModelConfig recognise_model(const io::NamedTensors& tensors, const std::string& source);
+
+}  // namespace nala::train

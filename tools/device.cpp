@@ -1,0 +1,71 @@
+#include "device.h"
+
+#include <ATen/Context.h>
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "core/error.h"
+
+namespace nala::tools {
+namespace {
+
+// The folder LibTorch was loaded from.
+std::filesystem::path torch_library_folder() {
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<void*>(&at::globalContext), &info) == 0 ||
+      info.dli_fname == nullptr) {
+    return {};
+  }
+  return std::filesystem::path(info.dli_fname).parent_path();
+}
+
+int device_index(const std::string& text) {
+  if (text.empty() || text.size() > 3 ||
+      text.find_first_not_of("0123456789") != std::string::npos) {
+    throw Error(ErrorKind::usage,
+                "--device: expected auto, cpu, cuda or cuda:N, found cuda:" + text);
+  }
+  return std::stoi(text);
+}
+
+int local_rank() {
+  const char* rank = std::getenv("LOCAL_RANK");
+  return rank == nullptr ? 0 : device_index(rank);
+}
+
+}  // namespace
+
+std::string cuda_obstacle() {
+  if (!std::filesystem::exists("/dev/nvidiactl")) {
+    return "this machine has no NVIDIA device (/dev/nvidiactl is missing)";
+  }
+  const auto library = torch_library_folder() / "libtorch_cuda.so";
+  if (::dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    return ::dlerror();
+  }
+  return at::hasCUDA() ? "" : "the CUDA driver reports no device";
+}
+
+at::Device resolve_device(const std::string& name) {
+  if (name == "cpu") {
+    return at::kCPU;
+  }
+  if (name == "auto") {
+    return cuda_obstacle().empty()
+               ? at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank()))
+               : at::Device(at::kCPU);
+  }
+  if (name != "cuda" && !name.starts_with("cuda:")) {
+    throw Error(ErrorKind::usage, "--device: expected auto, cpu, cuda or cuda:N, found " + name);
+  }
+  const int index = name == "cuda" ? local_rank() : device_index(name.substr(5));
+  const std::string obstacle = cuda_obstacle();
+  if (!obstacle.empty()) {
+    throw Error(ErrorKind::usage, "--device " + name + ": " + obstacle);
+  }
+  return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
+}
+
+}  // namespace nala::tools
