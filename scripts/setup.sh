@@ -186,7 +186,7 @@ install_base() {
 }
 
 install_full() {
-  check_space 9
+  check_space 8
   say "installing LibTorch $kTorch with all its parts and the Python test tools into .deps (4.8 GB)"
   pip_install "torch==$kTorch" numpy pillow safetensors pytest
 }
@@ -240,7 +240,8 @@ for argument in "$@"; do
       exit 0
       ;;
     *)
-      fail "unknown argument '$argument' (known: --full --help)"
+      printf "setup: error: unknown argument '%s' (known: --full --help)\n" "$argument" >&2
+      exit 2
       ;;
   esac
 done
