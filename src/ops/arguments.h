@@ -1,0 +1,27 @@
+// Checks of the arguments that both attention operators share.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace nala::ops {
+
+struct AttentionArguments {
+  const at::Tensor& q;
+  const at::Tensor& k;
+  const at::Tensor& v;
+  const at::Tensor& cos;
+  const at::Tensor& sin;
+};
+
+/// Throws c10::Error naming `op` and the argument unless q, k, v are (B, h, N, d) of one floating
+/// dtype and device with N >= 1 and d a multiple of 4, and cos, sin are both undefined or both (N,
+/// d).
+void check_arguments(const char* op, const AttentionArguments& arguments);
+
+/// Copies y (B, h, N, d) into memory order (B, N, h, d) unless it is in it.
+at::Tensor tokens_first(const at::Tensor& y);
+
+/// The dtype that a computation on `dtype` runs in: float32 for half precision.
+at::ScalarType compute_type(at::ScalarType dtype);
+
+}  // namespace nala::ops
