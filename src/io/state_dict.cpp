@@ -1,0 +1,133 @@
+#include "io/state_dict.h"
+
+#include <torch/torch.h>
+
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "core/error.h"
+#include "io/shown.h"
+
+namespace nala::io {
+namespace {
+
+void collect(const torch::nn::Module& module, const std::string& prefix, NamedTensors& out) {
+  const auto add = [&](const auto& own) {
+    for (const auto& item : own) {
+      if (item.value().defined()) {
+        out.emplace_back(prefix + item.key(), item.value());
+      }
+    }
+  };
+  add(module.named_parameters(/*recurse=*/false));
+  add(module.named_buffers(/*recurse=*/false));
+  for (const auto& child : module.named_children()) {
+    collect(*child.value(), prefix + child.key() + ".", out);
+  }
+}
+
+struct Copy {
+  at::Tensor to;
+  at::Tensor from;
+};
+
+// What a load would do, without doing it.
+LoadReport compare(const NamedTensors& own,
+                   const NamedTensors& tensors,
+                   std::vector<Copy>& copies) {
+  std::unordered_map<std::string_view, const at::Tensor*> found;
+  for (const auto& [name, tensor] : tensors) {
+    found[name] = &tensor;
+  }
+  LoadReport report;
+  std::unordered_set<std::string_view> known;
+  for (const auto& [name, tensor] : own) {
+    known.insert(name);
+    const auto entry = found.find(name);
+    if (entry == found.end()) {
+      report.missing.push_back(name);
+    } else if (entry->second->sizes() != tensor.sizes()) {
+      report.reshaped.push_back({name, entry->second->sizes().vec(), tensor.sizes().vec()});
+    } else {
+      report.loaded.push_back(name);
+      copies.push_back({tensor, *entry->second});
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (!known.contains(name)) {
+      report.unexpected.push_back(name);
+    }
+  }
+  return report;
+}
+
+void carry_out(const std::vector<Copy>& copies) {
+  const torch::NoGradGuard no_grad;
+  for (const Copy& copy : copies) {
+    at::Tensor to = copy.to;  // the module's shape
+    to.copy_(copy.from);
+  }
+}
+
+std::string list(const std::string& title, const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) {
+    text += (text.empty() ? title + ": " : ", ") + in_quotes(name);
+  }
+  return text;
+}
+
+}  // namespace
+
+NamedTensors state_dict(const torch::nn::Module& module) {
+  NamedTensors all;
+  collect(module, "", all);
+  return all;
+}
+
+bool LoadReport::complete() const {
+  return missing.empty() && unexpected.empty() && reshaped.empty();
+}
+
+std::string LoadReport::summary() const {
+  return std::to_string(loaded.size()) + " loaded, " + std::to_string(missing.size()) +
+         " missing, " + std::to_string(unexpected.size()) + " unexpected, " +
+         std::to_string(reshaped.size()) + " reshaped";
+}
+
+std::string LoadReport::differences() const {
+  std::vector<std::string> shapes;
+  for (const Reshaped& entry : reshaped) {
+    shapes.push_back(entry.name + " " + shape_text(entry.found) + " instead of " +
+                     shape_text(entry.expected));
+  }
+  std::string text;
+  for (const std::string& part :
+       {list("missing", missing), list("unexpected", unexpected), list("reshaped", shapes)}) {
+    text += (text.empty() || part.empty() ? "" : "; ") + part;
+  }
+  return text;
+}
+
+LoadReport load_state_dict(torch::nn::Module& module, const NamedTensors& tensors) {
+  std::vector<Copy> copies;
+  LoadReport report = compare(state_dict(module), tensors, copies);
+  carry_out(copies);
+  return report;
+}
+
+void load_state_dict_strictly(torch::nn::Module& module,
+                              const NamedTensors& tensors,
+                              const std::string& source) {
+  std::vector<Copy> copies;
+  const LoadReport report = compare(state_dict(module), tensors, copies);
+  if (!report.complete()) {
+    throw Error(ErrorKind::checkpoint, source + ": does not fit the model (" + report.summary() +
+                                           "): " + report.differences() +
+                                           "; use the model that the file was written from");
+  }
+  carry_out(copies);
+}
+
+}  // namespace nala::io
