@@ -36,6 +36,12 @@ endfunction()
 function(nala_use_torch_header target)
   target_link_libraries(${target} PRIVATE nala::torch_cpu)
   target_precompile_headers(${target} REUSE_FROM nala_torch_header)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")
+    # A precompiled header serves only code compiled as it was: -fPIC, where programs get -fPIE.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fPIC>)
+  endif()
 endfunction()
 
 # nala_test(<name> LABELS ... SOURCES ... DEPENDS ... [TORCH] [ENVIRONMENT ...] [TIMEOUT s])
