@@ -76,6 +76,8 @@ struct ModelConfig {
   int64_t num_classes = 0;
   int64_t in_channels = 3;
   AttentionConfig attention;
+  /// Of the attention operator; its key is `ops.implementation`, outside of `model`.
+  std::string implementation = "auto";
 
   template <class V>
   static void fields(ModelConfig& c, V&& v) {
@@ -112,6 +114,7 @@ struct ResolvedModel {
   int64_t num_classes = 0;
   int64_t in_channels = 0;
   AttentionConfig attention;
+  std::string implementation = "auto";  ///< of the attention operator
 
   /// Channels of one head of a stage.
   [[nodiscard]] int64_t head_dim(int stage) const { return embed_dims[stage] / heads[stage]; }

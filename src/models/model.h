@@ -6,20 +6,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 
 #include "models/config.h"
+#include "models/forward_context.h"
 #include "models/task.h"
 
 namespace nala::models {
-
-/// What makes the randomness of one training forward: drop path of sample i is a pure function of
-/// (seed, step, positions[i], block, branch). Not looked at in evaluation mode or at rate 0.
-struct ForwardContext {
-  uint64_t seed = 0;
-  uint64_t step = 0;
-  std::span<const int64_t> positions;  ///< one per image of the batch
-};
 
 struct Outputs {
   at::Tensor main;       ///< classification: logits (B, classes), float32 or as the parameters

@@ -1,0 +1,77 @@
+#include "models/attention.h"
+
+#include <torch/torch.h>
+
+#include "ops/softmax_attention.h"
+
+namespace nala::models {
+namespace {
+
+ops::LinearAttentionOptions operator_options(const AttentionOptions& options) {
+  const std::string_view name =
+      names_of(AttentionMap{})[static_cast<size_t>(options.config.feature_map)];
+  return {.map = ops::feature_map_named(name).value_or(ops::FeatureMap::relu_split),
+          .norm_aware = options.config.norm_aware,
+          .lambd = options.config.lambd,
+          .tau = options.config.tau,
+          .alpha = options.config.alpha,
+          .implementation = options.implementation};
+}
+
+bool is_softmax(const AttentionOptions& options) {
+  return options.kind == BlockKind::softmax || options.config.feature_map == AttentionMap::softmax;
+}
+
+}  // namespace
+
+AttentionImpl::AttentionImpl(AttentionOptions options)
+    : options_(std::move(options)),
+      operator_(operator_options(options_)),
+      qkvg_(register_module("qkvg",
+                            Linear(options_.dim, (options_.config.gate ? 4 : 3) * options_.dim))),
+      lepe_(options_.config.lepe ? register_module("lepe", Conv2d(depthwise(options_.dim, 5)))
+                                 : Conv2d(nullptr)),
+      out_proj_(register_module("out_proj", Linear(options_.dim, options_.dim))),
+      ln_(register_module("ln", LayerNorm(options_.dim, 1e-5))) {}
+
+at::Tensor AttentionImpl::attend(const at::Tensor& q,
+                                 const at::Tensor& k,
+                                 const at::Tensor& v,
+                                 const ops::Rotation& rotation) const {
+  const auto per_head = [this](const at::Tensor& x) {
+    return x.unflatten(-1, {options_.heads, -1}).transpose(1, 2);  // (B, h, N, d)
+  };
+  const at::Tensor y = is_softmax(options_)
+                           ? ops::softmax_attention(per_head(q), per_head(k), per_head(v),
+                                                    rotation.cos, rotation.sin)
+                           : ops::linear_attention(per_head(q), per_head(k), per_head(v),
+                                                   rotation.cos, rotation.sin, operator_);
+  return y.transpose(1, 2).flatten(2);  // (B, N, C), a view
+}
+
+at::Tensor AttentionImpl::forward(const at::Tensor& tokens,
+                                  int64_t height,
+                                  int64_t width,
+                                  const ops::Rotation& rotation) {
+  at::Tensor packed = qkvg_(tokens);  // (B, N, 4C)
+  at::Tensor mixed;                   // (B, N, C)
+  {
+    const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+    if (packed.scalar_type() != at::kDouble) {
+      packed = packed.to(at::kFloat);
+    }
+    // One unbind, not four slices: its gradient is written once.
+    const auto parts = packed.unflatten(-1, {-1, options_.dim}).unbind(2);  // (B, N, C) each
+    mixed = attend(parts[0], parts[1], parts[2], rotation);
+    if (lepe_) {
+      mixed = mixed + tokens_of(lepe_(map_of(parts[2], height, width)));
+    }
+    mixed = ln_(mixed);
+    if (options_.config.gate) {
+      mixed = mixed * at::silu(parts[3]);
+    }
+  }
+  return out_proj_(mixed);
+}
+
+}  // namespace nala::models
