@@ -103,7 +103,7 @@ Axis step_axis(const Chart& chart) {
   }
   Axis axis{.start = kLeft, .end = kWidth - kRight};
   std::tie(axis.low, axis.high) = widened(low, high);
-  for (const double tick : axis_ticks(axis.low, axis.high, 5)) {
+  for (const double tick : axis_ticks(axis.low, axis.high, 6)) {
     if (tick >= axis.low && tick <= axis.high && tick == std::floor(tick)) {
       axis.ticks.push_back(tick);
     }
@@ -210,7 +210,7 @@ std::string drawn_axes(const Chart& chart, const Frame& frame) {
     const double y = frame.y.place(tick);
     out += "<path class=\"grid\" d=\"M" + coordinate(kLeft) + " " + coordinate(y) + "H" +
            coordinate(kWidth - kRight) + "\"/>" +
-           text_at(kLeft - 6, y + 4, "end", format_number(tick));
+           text_at(kLeft - 6, y + 4.5, "end", format_number(tick));
   }
   const double floor = kHeight - kBottom;
   for (const double tick : frame.x.ticks) {
@@ -322,7 +322,7 @@ std::string render_chart(const Chart& chart) {
     series.points = thinned(series.points);
     lines += drawn_series(series, frame);
   }
-  return opening(drawn, frame.y.logarithmic ? " <small>logarithmic</small>" : "") +
+  return opening(drawn, frame.y.logarithmic ? " <small>log scale</small>" : "") +
          "<svg class=\"plot\" viewBox=\"0 0 " + format_number(kWidth) + " " +
          format_number(kHeight) + "\" role=\"img\" aria-label=\"" + escape_html(chart.title) +
          ", from " + format_number(values.front()) + " to " + format_number(values.back()) +

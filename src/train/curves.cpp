@@ -16,30 +16,31 @@ struct Known {
   std::string_view key;
   bool evaluation;
   std::string_view name;
-  int better;  // 1: high, -1: low, 0: neither
+  int better;         // 1: high, -1: low, 0: neither
+  int decimals = -1;  // in the table; -1: significant digits instead
 };
 
 // In the order of the page. Keys that are not here follow under their own names.
 constexpr std::array kKnown = {
     Known{"loss", false, "Training loss", 0},
-    Known{"top1", true, "Top-1 accuracy, %", 1},
-    Known{"miou", true, "Mean IoU, %", 1},
-    Known{"psnr_y", true, "PSNR of luminance, dB", 1},
-    Known{"ssim_y", true, "SSIM of luminance", 1},
+    Known{"top1", true, "Top-1 accuracy, %", 1, 2},
+    Known{"miou", true, "Mean IoU, %", 1, 2},
+    Known{"psnr_y", true, "PSNR of luminance, dB", 1, 2},
+    Known{"ssim_y", true, "SSIM of luminance", 1, 4},
     Known{"loss", true, "Validation loss", -1},
     Known{"lr", false, "Learning rate", 0},
     Known{"grad_norm", false, "Gradient norm", 0},
-    Known{"top5", true, "Top-5 accuracy, %", 1},
-    Known{"macc", true, "Mean class accuracy, %", 1},
-    Known{"aacc", true, "Pixel accuracy, %", 1},
-    Known{"psnr_rgb", true, "PSNR of RGB, dB", 1},
-    Known{"ssim_rgb", true, "SSIM of RGB", 1},
+    Known{"top5", true, "Top-5 accuracy, %", 1, 2},
+    Known{"macc", true, "Mean class accuracy, %", 1, 2},
+    Known{"aacc", true, "Pixel accuracy, %", 1, 2},
+    Known{"psnr_rgb", true, "PSNR of RGB, dB", 1, 2},
+    Known{"ssim_rgb", true, "SSIM of RGB", 1, 4},
     Known{"images_per_second", false, "Training speed, images/s", 0},
 };
 
 constexpr std::array<std::string_view, 4> kNoCurves = {"step", "epoch", "images", "position"};
 constexpr size_t kSmoothFrom = 12;
-constexpr double kSmoothShare = 0.04;
+constexpr double kSmoothShare = 0.015;
 
 std::string_view last_part(std::string_view key) {
   const size_t dot = key.rfind('.');
@@ -54,9 +55,9 @@ size_t rank_of(const Curve& curve) {
   return static_cast<size_t>(known - kKnown.begin());
 }
 
-int better_of(const Curve& curve) {
+Known known_of(const Curve& curve) {
   const size_t rank = rank_of(curve);
-  return rank < kKnown.size() ? kKnown[rank].better : 0;
+  return rank < kKnown.size() ? kKnown[rank] : Known{curve.key, curve.evaluation, curve.key, 0};
 }
 
 // "sets.Set5.psnr_y" reads "Set5: PSNR of luminance, dB".
@@ -126,15 +127,16 @@ int slot_of(const std::string& weights, size_t position) {
 
 bool is_noisy(const Curve& curve) {
   const std::string_view key = last_part(curve.key);
-  return !curve.evaluation && (key.starts_with("loss") || key == "grad_norm") &&
+  return !curve.evaluation &&
+         (key.starts_with("loss") || key == "grad_norm" || key == "images_per_second") &&
          curve.points.size() >= kSmoothFrom;
 }
 
 std::vector<Series> series_of(const Curve& curve, size_t position) {
   if (is_noisy(curve)) {
-    const double span = std::max(3.0, kSmoothShare * static_cast<double>(curve.points.size()));
-    return {{.name = "every log line", .faint = true, .points = curve.points},
-            {.name = "smoothed", .points = smoothed(curve.points, span)}};
+    const double reach = std::max(1.5, kSmoothShare * static_cast<double>(curve.points.size()));
+    return {{.name = "logged", .faint = true, .points = curve.points},
+            {.name = "smoothed", .points = smoothed(curve.points, reach)}};
   }
   const std::string name =
       curve.weights.empty() ? std::string(last_part(curve.key)) : curve.weights;
@@ -151,14 +153,17 @@ bool has_value(const Curve& curve) {
 }
 
 Result result_of(const Curve& curve) {
-  const int better = better_of(curve);
-  Result result{.name = name_of(curve), .weights = curve.weights, .comparable = better != 0};
+  const Known known = known_of(curve);
+  Result result{.name = name_of(curve),
+                .weights = curve.weights,
+                .decimals = known.decimals,
+                .comparable = known.better != 0};
   bool first = true;
   for (const Point& point : curve.points) {
     if (!std::isfinite(point.y)) {
       continue;
     }
-    if (first || better * point.y > better * result.best.y) {
+    if (first || known.better * point.y > known.better * result.best.y) {
       result.best = point;
     }
     first = false;
@@ -228,16 +233,32 @@ std::vector<Result> results_of(const std::vector<Curve>& curves) {
   return results;
 }
 
-std::vector<Point> smoothed(const std::vector<Point>& points, double span) {
-  const double keep = 1 - 1 / std::max(span, 1.0);
-  double sum = 0;
-  double weight = 0;
+std::vector<Point> smoothed(const std::vector<Point>& points, double reach) {
+  const double keep = std::exp(-1 / std::max(reach, 1e-3));
+  std::vector<double> sums(points.size());
+  std::vector<double> weights(points.size());
+  // What lies before each point, then what lies behind it.
+  const auto sweep = [&](auto first, auto last, auto index_of) {
+    double sum = 0;
+    double weight = 0;
+    for (auto point = first; point != last; ++point) {
+      sum *= keep;
+      weight *= keep;
+      const size_t i = index_of(point);
+      sums[i] += sum;
+      weights[i] += weight;
+      if (std::isfinite(point->y)) {
+        sum += point->y;
+        weight += 1;
+      }
+    }
+  };
+  sweep(points.begin(), points.end(), [&](auto p) { return size_t(p - points.begin()); });
+  sweep(points.rbegin(), points.rend(), [&](auto p) { return size_t(points.rend() - p) - 1; });
   std::vector<Point> out = points;
-  for (Point& point : out) {
-    if (std::isfinite(point.y)) {
-      sum = keep * sum + (1 - keep) * point.y;
-      weight = keep * weight + (1 - keep);
-      point.y = sum / weight;
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (std::isfinite(out[i].y)) {
+      out[i].y = (sums[i] + out[i].y) / (weights[i] + 1);
     }
   }
   return out;

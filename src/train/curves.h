@@ -21,6 +21,7 @@ struct Curve {
 struct Result {
   std::string name;  ///< for people, e.g. "Top-1 accuracy, %"
   std::string weights;
+  int decimals = -1;  ///< to show; -1: as many as are significant
   Point last;
   Point best;               ///< meaningless unless `comparable`
   bool comparable = false;  ///< whether the metric is known to be better high, or better low
@@ -37,8 +38,8 @@ std::vector<Chart> charts_of(const std::vector<Curve>& curves);
 /// Last and best value per curve, evaluations first. A curve without a finite value has none.
 std::vector<Result> results_of(const std::vector<Curve>& curves);
 
-/// Exponential moving average over about `span` points (>= 1), unbiased at the start; values that
-/// are not finite stay as they are and do not count.
-std::vector<Point> smoothed(const std::vector<Point>& points, double span);
+/// Average over the points around each, with weights exp(-distance / reach) by number of points, so
+/// that the line does not lag; values that are not finite stay as they are and do not count.
+std::vector<Point> smoothed(const std::vector<Point>& points, double reach);
 
 }  // namespace nala::train

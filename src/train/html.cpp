@@ -88,6 +88,21 @@ std::string format_number(double value, int digits) {
   }
   char text[64];
   std::snprintf(text, sizeof text, "%.*g", digits, value == 0 ? 0.0 : value);
+  std::string out = text;
+  // 1e-06 reads 1e-6.
+  if (const size_t sign = out.find_last_of("+-"); sign != std::string::npos && sign > 1) {
+    const size_t zeros = out.find_first_not_of('0', sign + 1) - (sign + 1);
+    out.erase(sign + 1, zeros);
+  }
+  return out;
+}
+
+std::string format_fixed(double value, int decimals) {
+  if (!std::isfinite(value)) {
+    return std::string(kDash);
+  }
+  char text[512];  // the largest double has 309 digits before the point
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
   return text;
 }
 

@@ -17,4 +17,7 @@ std::string base64(std::string_view bytes);
 /// of three (narrow no-break space), "–" for what is not finite. 1 <= digits <= 15.
 std::string format_number(double value, int digits = 4);
 
+/// A number with so many digits after the point, "–" for what is not finite. 0 <= decimals <= 9.
+std::string format_fixed(double value, int decimals);
+
 }  // namespace nala::train

@@ -52,18 +52,16 @@ std::string charts(const std::vector<Curve>& curves) {
   return out + "</div>\n";
 }
 
-std::string number_cell(double value) {
-  return "<td class=\"number\">" + format_number(value, 5) + "</td>";
+std::string value_cell(const Point& point, int decimals) {
+  return "<td class=\"number\">" +
+         (decimals < 0 ? format_number(point.y, 5) : format_fixed(point.y, decimals)) +
+         " <small>step " + format_number(point.x) + "</small></td>";
 }
 
 std::string result_row(const Result& result) {
-  std::string out = "<tr><th scope=\"row\">" + escape_html(result.name) + "</th><td>" +
-                    escape_html(result.weights) + "</td>" + number_cell(result.last.y) +
-                    number_cell(result.last.x);
-  if (result.comparable) {
-    return out + number_cell(result.best.y) + number_cell(result.best.x) + "</tr>\n";
-  }
-  return out + "<td></td><td></td></tr>\n";
+  return "<tr><th scope=\"row\">" + escape_html(result.name) + "</th><td>" +
+         escape_html(result.weights) + "</td>" + value_cell(result.last, result.decimals) +
+         (result.comparable ? value_cell(result.best, result.decimals) : "<td></td>") + "</tr>\n";
 }
 
 std::string results(const std::vector<Curve>& curves) {
@@ -74,8 +72,7 @@ std::string results(const std::vector<Curve>& curves) {
   std::string out =
       "<h2>Results</h2>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\">metric</th>"
       "<th scope=\"col\">weights</th><th scope=\"col\" class=\"number\">last</th>"
-      "<th scope=\"col\" class=\"number\">at step</th><th scope=\"col\" class=\"number\">best</th>"
-      "<th scope=\"col\" class=\"number\">at step</th></tr></thead><tbody>\n";
+      "<th scope=\"col\" class=\"number\">best</th></tr></thead><tbody>\n";
   for (const Result& row : rows) {
     out += result_row(row);
   }
@@ -92,7 +89,7 @@ std::string sample(const ReportSample& sample) {
                     base64(sample.image) + "\"/><figcaption><b>";
   out += right ? "<span class=\"mark-right\" title=\"right\">✓</span> " + prediction
                : "<span class=\"mark-wrong\" title=\"wrong\">✗</span> " + prediction;
-  out += "</b><span>" + format_number(100 * sample.probability, 3) + " %";
+  out += "</b><span>" + format_fixed(100 * sample.probability, 1) + " %";
   out += right ? "" : "; is " + truth;
   return out + "</span></figcaption></figure>\n";
 }

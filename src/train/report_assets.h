@@ -19,9 +19,8 @@ h1{font-size:1.6rem;line-height:1.25;margin:0;overflow-wrap:anywhere}
 h2{font-size:1.05rem;margin:34px 0 12px}
 .state{border:1px solid;border-radius:99px;padding:1px 11px;font-size:.82rem;color:var(--soft)}
 .state.done{color:var(--good)}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,210px),1fr));gap:1px;margin:0;background:var(--edge);
-border:1px solid var(--edge);border-radius:10px;overflow:hidden}
-.facts div{background:var(--card);padding:9px 14px}
+.facts{display:flex;flex-wrap:wrap;gap:1px;margin:0;background:var(--edge);border:1px solid var(--edge);border-radius:10px;overflow:hidden}
+.facts div{flex:1 1 200px;background:var(--card);padding:9px 14px}
 dt{color:var(--soft);font-size:.8rem}
 dd{margin:0;font-weight:600;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:14px}
@@ -32,11 +31,11 @@ figure{margin:0}
 .legend{display:flex;flex-wrap:wrap;gap:2px 14px;margin-left:auto;color:var(--soft);font-size:.82rem}
 .legend span{white-space:nowrap}
 .legend svg{width:22px;height:10px;margin-right:5px}
-.plot{display:block;width:100%;height:auto;overflow:visible;touch-action:pan-y;font-size:11.5px;font-variant-numeric:tabular-nums}
+.plot{display:block;width:100%;height:auto;overflow:visible;touch-action:pan-y;font-size:12.5px;font-variant-numeric:tabular-nums}
 .plot text{fill:var(--soft)}
 .grid{stroke:var(--grid);fill:none}
 .line{fill:none;stroke-width:1.9;stroke-linejoin:round;stroke-linecap:round}
-.line.faint{stroke-width:1;opacity:.38}
+.line.faint{stroke-width:1;opacity:.5}
 .mark{stroke:var(--card);stroke-width:.8}
 .line.s0{stroke:var(--s0)}.line.s1{stroke:var(--s1)}.line.s2{stroke:var(--s2)}.line.s3{stroke:var(--s3)}
 .mark.s0{fill:var(--s0)}.mark.s1{fill:var(--s1)}.mark.s2{fill:var(--s2)}.mark.s3{fill:var(--s3)}
@@ -50,6 +49,8 @@ th,td{text-align:left;padding:7px 14px;border-top:1px solid var(--grid)}
 thead th{border-top:0;color:var(--soft);font-size:.8rem;font-weight:600}
 tbody th{font-weight:400}
 .number{text-align:right;white-space:nowrap}
+td small{display:inline-block;min-width:6.2em;color:var(--soft)}
+@media (max-width:560px){main{padding:18px 14px 36px}th,td{padding:6px 10px}td small{display:block}}
 .samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(118px,1fr));gap:12px}
 .sample{background:var(--card);border:1px solid var(--edge);border-bottom:3px solid var(--good);border-radius:10px;overflow:hidden}
 .sample.wrong{border-bottom:3px dashed var(--bad)}
