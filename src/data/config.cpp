@@ -77,7 +77,7 @@ void DataConfig::check(const DataConfig& c, const config::Where& fail) {
     fail(c.mean.size() != 3 ? "mean" : "std", "expected three numbers, one per colour");
   }
   const int64_t short_side = std::min(c.height(), c.width());
-  if (c.eval.resize != 0 && c.eval.resize < short_side) {
+  if (c.eval.crop == EvalCrop::center && c.eval.resize != 0 && c.eval.resize < short_side) {
     fail("eval", "resize " + std::to_string(c.eval.resize) + " is smaller than data.image_size " +
                      std::to_string(short_side) + ", so the crop would not fit");
   }

@@ -22,7 +22,7 @@ enum class Fault {
   not_a_picture,  ///< empty, or no format of the list above
   truncated,      ///< the file ends before the picture does
   corrupt,        ///< the decoder found damage
-  too_large,      ///< more pixels than kMaxPixels
+  too_large,      ///< more pixels than kMaxPixels or longer than kMaxSide
   unsupported,    ///< a variant that no decoder here reads
 };
 std::span<const std::string_view> names_of(Fault);
@@ -38,8 +38,10 @@ class ImageError : public Error {
   Fault fault_;
 };
 
-/// Pixels a picture may have (Pillow's limit); checked from the header, before any allocation.
+/// Pixels a picture may have (Pillow's limit), and the length of a side (OpenCV's); checked from
+/// the header, before any allocation.
 inline constexpr int64_t kMaxPixels = 178'956'970;
+inline constexpr int64_t kMaxSide = 1 << 20;
 inline constexpr uint64_t kMaxFileBytes = uint64_t{1} << 29;
 
 /// The format by the magic bytes, or nothing.

@@ -30,4 +30,12 @@ Image resize(const Image& image,
 /// The same of the whole picture.
 Image resize(const Image& image, int64_t width, int64_t height, Interpolation interpolation);
 
+/// The part `out` of the whole picture resized to width x height; computes nothing else, so that a
+/// very long picture costs no more memory than a square one.
+Image resize_part(const Image& image,
+                  int64_t width,
+                  int64_t height,
+                  const Window& out,
+                  Interpolation interpolation);
+
 }  // namespace nala::data

@@ -1,0 +1,75 @@
+// What is inside one batch: a pure function of the epoch and the batch number.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "data/loader.h"
+#include "data/sampler.h"
+#include "data/transforms/normalise.h"
+
+namespace nala::data {
+
+/// A faulty file met at one position.
+struct SkipEvent {
+  int64_t index = 0;  ///< in the data set
+  std::string reason;
+};
+
+/// A batch being filled. Each slot is written by one thread; no two slots share memory.
+struct Draft {
+  struct Slot {
+    int64_t index = 0;
+    int64_t label = 0;
+    bool dropped = false;
+    std::vector<SkipEvent> skips;
+    std::exception_ptr error;
+  };
+  Range positions;
+  at::Tensor images;  ///< (B, 3, H, W) float32, channels-last
+  std::vector<Slot> slots;
+};
+
+struct FinishedBatch {
+  Batch batch;
+  std::vector<SkipEvent> skips;  ///< in the order of the positions
+};
+
+/// Loads, transforms and mixes. Its const functions are thread-safe, fill() for different slots.
+class BatchBuilder {
+ public:
+  BatchBuilder(std::shared_ptr<const Dataset> dataset,
+               const DataConfig& config,
+               const LoaderOptions& options);
+
+  /// Not while other threads use it.
+  void set_epoch(int64_t epoch);
+
+  [[nodiscard]] const Partition& partition() const { return partition_; }
+  [[nodiscard]] const Dataset& dataset() const { return *dataset_; }
+
+  [[nodiscard]] Draft begin(int64_t batch) const;
+  /// Decodes and augments one sample; what goes wrong is kept in the slot.
+  void fill(Draft& draft, int64_t slot) const noexcept;
+  /// Puts the filled slots together. Rethrows the error of the lowest slot.
+  [[nodiscard]] FinishedBatch finish(Draft draft) const;
+
+ private:
+  [[nodiscard]] bool train() const { return options_.split == Split::train; }
+  void load(Draft::Slot& slot, int64_t position, float* memory) const;
+  [[nodiscard]] bool load_one(Draft::Slot& slot, int64_t position, float* memory) const;
+  void mix(const Range& positions, Batch& batch) const;
+
+  std::shared_ptr<const Dataset> dataset_;
+  DataConfig config_;
+  LoaderOptions options_;
+  Partition partition_;
+  Normaliser normaliser_;
+  uint64_t epoch_ = 0;
+  std::vector<int64_t> order_;  // of the epoch; empty in evaluation
+};
+
+}  // namespace nala::data
