@@ -54,7 +54,7 @@ std::string charts(const std::vector<Curve>& curves) {
 
 std::string value_cell(const Point& point, int decimals) {
   return "<td class=\"number\">" +
-         (decimals < 0 ? format_number(point.y, 5) : format_fixed(point.y, decimals)) +
+         (decimals < 0 ? format_number(point.y, 4) : format_fixed(point.y, decimals)) +
          " <small>step " + format_number(point.x) + "</small></td>";
 }
 

@@ -50,7 +50,7 @@ thead th{border-top:0;color:var(--soft);font-size:.8rem;font-weight:600}
 tbody th{font-weight:400}
 .number{text-align:right;white-space:nowrap}
 td small{display:inline-block;min-width:6.2em;color:var(--soft)}
-@media (max-width:560px){main{padding:18px 14px 36px}th,td{padding:6px 10px}td small{display:block}}
+@media (max-width:560px){main{padding:18px 14px 36px}table{font-size:.88rem}th,td{padding:6px 7px}td small{display:block}}
 .samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(118px,1fr));gap:12px}
 .sample{background:var(--card);border:1px solid var(--edge);border-bottom:3px solid var(--good);border-radius:10px;overflow:hidden}
 .sample.wrong{border-bottom:3px dashed var(--bad)}
