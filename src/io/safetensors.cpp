@@ -1,22 +1,17 @@
 #include "io/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <torch/torch.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cerrno>
-#include <cstring>
-#include <functional>
 #include <set>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "io/byte_source.h"
 #include "io/safetensors_header.h"
 #include "io/shown.h"
+#include "io/truth_values.h"
 
 namespace nala::io {
 namespace {
@@ -25,112 +20,40 @@ static_assert(std::endian::native == std::endian::little, "the format is little 
 
 constexpr uint64_t kPrefix = 8;  // the header's size stands in front of it
 
-// Where the bytes come from: a file or memory.
-struct Source {
-  std::string name;
-  uint64_t size = 0;
-  std::function<void(uint64_t offset, void* to, uint64_t size)> read;
-};
-
 [[noreturn]] void refuse(const std::string& file, const std::string& what) {
   throw Error(ErrorKind::checkpoint, file + ": " + what);
 }
 
-SafetensorsHeader read_header(const Source& source, uint64_t& data_begin) {
-  if (source.size < kPrefix) {
-    refuse(source.name, "has " + std::to_string(source.size) +
-                            " bytes; a safetensors file begins with 8 bytes of header size");
+SafetensorsHeader read_header(const ByteSource& source, uint64_t& data_begin) {
+  if (source.size() < kPrefix) {
+    refuse(source.name(), "has " + std::to_string(source.size()) +
+                              " bytes; a safetensors file begins with 8 bytes of header size");
   }
-  uint64_t header_size = 0;
-  source.read(0, &header_size, kPrefix);
-  if (header_size > kMaxSafetensorsHeader || header_size > source.size - kPrefix) {
-    refuse(source.name, "announces a header of " + std::to_string(header_size) +
-                            " bytes in a file of " + std::to_string(source.size) +
-                            "; it is cut short or no safetensors file");
+  uint64_t size = 0;
+  source.read(0, &size, kPrefix);
+  if (size > kMaxSafetensorsHeader || size > source.size() - kPrefix) {
+    refuse(source.name(), "announces a header of " + std::to_string(size) + " bytes in a file of " +
+                              std::to_string(source.size()) +
+                              "; it is cut short or no safetensors file");
   }
-  std::string json(header_size, '\0');
-  source.read(kPrefix, json.data(), header_size);
-  data_begin = kPrefix + header_size;
-  return parse_safetensors_header(json, source.size - data_begin, source.name);
+  data_begin = kPrefix + size;
+  return parse_safetensors_header(source.read(kPrefix, size), source.size() - data_begin,
+                                  source.name());
 }
 
-// Any other byte in a tensor of truth values has no defined meaning to the code that reads it.
-void check_truth_values(const at::Tensor& tensor, const std::string& file, const std::string& key) {
-  const auto* bytes = static_cast<const unsigned char*>(tensor.const_data_ptr());
-  if (std::any_of(bytes, bytes + tensor.numel(), [](unsigned char byte) { return byte > 1; })) {
-    refuse(file, in_quotes(key) + ": holds a truth value that is neither 0 nor 1");
-  }
-}
-
-Safetensors read_from(const Source& source) {
+Safetensors read_from(const ByteSource& source) {
   uint64_t data_begin = 0;
   SafetensorsHeader header = read_header(source, data_begin);
   Safetensors result{.metadata = std::move(header.metadata)};
   result.tensors.reserve(header.entries.size());
   for (SafetensorsEntry& entry : header.entries) {
     at::Tensor tensor = at::empty(entry.shape, entry.dtype);  // the header's shape
-    if (entry.end > entry.begin) {
-      source.read(data_begin + entry.begin, tensor.mutable_data_ptr(), entry.end - entry.begin);
-    }
-    if (entry.dtype == at::kBool) {
-      check_truth_values(tensor, source.name, entry.name);
-    }
+    source.read(data_begin + entry.begin, tensor.mutable_data_ptr(), entry.end - entry.begin);
+    check_truth_values(tensor, source.name(), entry.name);
     result.tensors.emplace_back(std::move(entry.name), std::move(tensor));
   }
   return result;
 }
-
-class InputFile {
- public:
-  explicit InputFile(const std::filesystem::path& path)
-      : path_(path.string()), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    struct stat status {};
-    if (descriptor_ < 0 || ::fstat(descriptor_, &status) != 0) {
-      const int code = errno;
-      close();
-      throw Error(ErrorKind::file, path_ + ": cannot open: " + std::strerror(code));
-    }
-    if (!S_ISREG(status.st_mode)) {
-      close();
-      throw Error(ErrorKind::file, path_ + ": is not a regular file, expected a safetensors file");
-    }
-    size_ = static_cast<uint64_t>(status.st_size);
-  }
-  ~InputFile() { close(); }
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
-
-  [[nodiscard]] uint64_t size() const { return size_; }
-
-  void read(uint64_t offset, void* to, uint64_t size) const {
-    auto* place = static_cast<char*>(to);
-    while (size > 0) {
-      const ssize_t got = ::pread(descriptor_, place, size, static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) {
-        continue;
-      }
-      if (got <= 0) {
-        throw Error(ErrorKind::file, path_ + ": cannot read: " +
-                                         (got < 0 ? std::strerror(errno) : "it became shorter"));
-      }
-      place += got;
-      offset += static_cast<uint64_t>(got);
-      size -= static_cast<uint64_t>(got);
-    }
-  }
-
- private:
-  void close() {
-    if (descriptor_ >= 0) {
-      ::close(descriptor_);
-      descriptor_ = -1;
-    }
-  }
-
-  std::string path_;
-  int descriptor_;
-  uint64_t size_ = 0;
-};
 
 // What will be written: the header with its prefix and padding, and the tensors behind it in order.
 struct Plan {
@@ -200,16 +123,11 @@ void write_to(const Plan& plan, Write&& write) {
 }  // namespace
 
 Safetensors read_safetensors(const std::filesystem::path& path) {
-  const InputFile file(path);
-  return read_from({path.string(), file.size(), [&](uint64_t offset, void* to, uint64_t size) {
-                      file.read(offset, to, size);
-                    }});
+  return read_from(ByteSource::of_file(path));
 }
 
 Safetensors parse_safetensors(std::string_view bytes, const std::string& name) {
-  return read_from({name, bytes.size(), [&](uint64_t offset, void* to, uint64_t size) {
-                      std::memcpy(to, bytes.data() + offset, size);
-                    }});
+  return read_from(ByteSource::of_memory(bytes, name));
 }
 
 void write_safetensors(const std::filesystem::path& path,

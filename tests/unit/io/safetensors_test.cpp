@@ -17,7 +17,8 @@
 namespace nala::io {
 namespace {
 
-// Written by Python's safetensors 0.8: safetensors.torch.save of {'b.weight', 'a.count', 'h', 'flag', 'empty'}.
+// Written by Python's safetensors 0.8: safetensors.torch.save of {'b.weight', 'a.count', 'h',
+// 'flag', 'empty'}.
 constexpr std::string_view kFromPython{
     "P\001\000\000\000\000\000\000"
     R"({"__metadata__":{"format":"pt"},"a.count":{"dtype":"I64","shape":[],"data_offsets":[0,8]},)"
