@@ -79,7 +79,7 @@ install_packages() {
 # containers) cannot find. Not fatal: everything else works without.
 refresh_package_lists() {
   [[ -d datasets/digits ]] || apt-cache show opencv-doc >/dev/null 2>&1 ||
-    { ((EUID == 0)) && apt_get update >/dev/null 2>&1; } || true
+    { { ((EUID == 0)) || sudo -n true 2>/dev/null; } && apt_get update >/dev/null 2>&1; } || true
 }
 
 # version_at_least FOUND WANTED
