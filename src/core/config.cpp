@@ -57,21 +57,36 @@ std::string shortest(double value) {
   return text;
 }
 
+constexpr std::array<std::string_view, 5> kWords{"null", "~", "true", "false", ""};
+
 // Whether a plain scalar would read back as something else than this text.
 bool needs_quotes(const std::string& text) {
   double number = 0;
-  static constexpr std::array<std::string_view, 5> kWords{"null", "~", "true", "false", ""};
   return std::find(kWords.begin(), kWords.end(), text) != kWords.end() ||
          parse_number(text, number) ||
-         text.find_first_of(":{}[],&*#?|<>=!%@\\\"'\n\t`") != std::string::npos ||
+         text.find_first_of(":{}[],&*#?|<>=!%@\\\"'`") != std::string::npos ||
+         std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }) ||
          text.front() == ' ' || text.back() == ' ' || text.front() == '-';
+}
+
+std::string in_quotes(const std::string& text) {
+  return nlohmann::json(text).dump();
 }
 
 std::string scalar_text(const Value& value) {
   if (value.kind == Value::Kind::null) {
     return "null";
   }
-  return value.quoted ? nlohmann::json(value.text).dump() : value.text;
+  // A plain word of a file may hold signs that mean something else where it is printed.
+  const bool word = std::find(kWords.begin(), kWords.end(), value.text) != kWords.end();
+  double number = 0;
+  const bool quotes =
+      value.quoted || (!word && !parse_number(value.text, number) && needs_quotes(value.text));
+  return quotes ? in_quotes(value.text) : value.text;
+}
+
+std::string key_text(const std::string& key) {
+  return needs_quotes(key) ? in_quotes(key) : key;
 }
 
 bool is_leaf(const Value& value) {
@@ -89,7 +104,7 @@ std::string flow(const Value& value) {
     separator = ", ";
   }
   for (const auto& [key, item] : value.entries) {
-    text += separator + key + ": " + flow(item);
+    text += separator + key_text(key) + ": " + flow(item);
     separator = ", ";
   }
   return text + (value.kind == Value::Kind::sequence ? "]" : "}");
@@ -97,7 +112,7 @@ std::string flow(const Value& value) {
 
 void block(const Value& mapping, const std::string& indent, std::string& out) {
   for (const auto& [key, value] : mapping.entries) {
-    out += indent + key + ":";
+    out += indent + key_text(key) + ":";
     if (value.kind == Value::Kind::mapping && !value.entries.empty()) {
       out += "\n";
       block(value, indent + "  ", out);

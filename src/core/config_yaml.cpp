@@ -142,9 +142,30 @@ class Builder : public YAML::EventHandler {
   int documents_ = 0;
 };
 
+// Well-formed sequences of one to four bytes (RFC 3629): no overlong forms, no surrogates.
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const auto lead = static_cast<unsigned char>(text.front());
+    const size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || size > text.size()) {
+      return false;
+    }
+    for (size_t i = 1; i < size; ++i) {
+      const auto next = static_cast<unsigned char>(text[i]);
+      const unsigned char low = i > 1 ? 0x80 : lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+      const unsigned char high = i > 1 ? 0xbf : lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+      if (next < low || next > high) {
+        return false;
+      }
+    }
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
 Value parse_document(const std::string& text, const std::string& source) {
   auto name = std::make_shared<const std::string>(source);
-  if (text.find('\0') != std::string::npos) {
+  if (text.find('\0') != std::string::npos || !is_utf8(text)) {
     fail({name, 0, 0}, "not a text file");
   }
   Builder builder(name);
@@ -230,7 +251,7 @@ void apply_override(Value& root, std::string_view assignment) {
   const size_t equals = assignment.find('=');
   const std::string key(assignment.substr(0, equals));
   if (equals == std::string_view::npos || key.empty() || key.front() == '.' || key.back() == '.' ||
-      key.find("..") != std::string::npos) {
+      key.find("..") != std::string::npos || !is_utf8(key)) {
     throw Error(ErrorKind::config,
                 source + ": '" + std::string(assignment) + "': expected key=value");
   }

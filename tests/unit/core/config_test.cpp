@@ -212,6 +212,21 @@ TEST(Config, StringsThatLookLikeOtherThingsKeepTheirKind) {
   }
 }
 
+TEST(Config, PlainWordsOfAFileKeepTheirMeaningWherePrinted) {
+  const config::Value value = config::parse("'a: b':\n  - x, y\n  - [z]\n  - -5\n  - true\n", "f");
+  EXPECT_EQ(config::to_yaml(value), "\"a: b\": [\"x, y\", [z], -5, true]\n");
+}
+
+TEST(Config, RefusesTextThatIsNotUtf8) {
+  for (const char* text :
+       {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80"}) {
+    EXPECT_THROW(config::parse(std::string("k: a") + text, "f"), Error) << text;
+    config::Value root;
+    EXPECT_THROW(config::apply_override(root, std::string(text) + "=1"), Error) << text;
+  }
+  EXPECT_EQ(config::parse("k: ä€😀", "f").find("k")->text, "ä€😀");
+}
+
 TEST(Config, JsonAndDescriptionsFollowTheFields) {
   const auto json = config::to_json(config::write(Outer{}));
   EXPECT_EQ(json.dump(), R"({"count":7,"flag":false,"name":"x","colour":"red","root":"",)"
