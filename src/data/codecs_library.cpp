@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <iostream>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
+#include <streambuf>
 
 namespace {
 
@@ -27,13 +29,56 @@ const char* copy_rgb(const cv::Mat& picture, uint8_t* rgb, int64_t width, int64_
   return nullptr;
 }
 
-const char* decode(const uint8_t* bytes, size_t size, uint8_t* rgb, int64_t width, int64_t height) {
-  static const bool kQuiet = [] {
+// OpenCV writes what it catches while decoding to std::cerr, where only this project's own one-line
+// errors belong: drops what a decoding thread writes there, and passes on everything else.
+class QuietWhileDecoding : public std::streambuf {
+ public:
+  explicit QuietWhileDecoding(std::streambuf* target) : target_(target) {}
+
+  static bool& decoding() {
+    thread_local bool decoding = false;
+    return decoding;
+  }
+
+ protected:
+  int_type overflow(int_type letter) override {
+    const bool nothing = traits_type::eq_int_type(letter, traits_type::eof());
+    if (decoding() || nothing) {
+      return traits_type::not_eof(letter);
+    }
+    return target_->sputc(traits_type::to_char_type(letter));
+  }
+  std::streamsize xsputn(const char* text, std::streamsize size) override {
+    return decoding() ? size : target_->sputn(text, size);
+  }
+  int sync() override { return target_->pubsync(); }
+
+ private:
+  std::streambuf* target_;
+};
+
+// Lives as long as std::cerr: never destroyed.
+void prepare_opencv() {
+  static QuietWhileDecoding* const kQuiet = [] {
+    auto* quiet = new QuietWhileDecoding(std::cerr.rdbuf());
+    std::cerr.rdbuf(quiet);
     cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
     cv::setNumThreads(0);  // the loader has its own threads
-    return true;
+    return quiet;
   }();
   static_cast<void>(kQuiet);
+}
+
+struct Decoding {
+  Decoding() { QuietWhileDecoding::decoding() = true; }
+  ~Decoding() { QuietWhileDecoding::decoding() = false; }
+  Decoding(const Decoding&) = delete;
+  Decoding& operator=(const Decoding&) = delete;
+};
+
+const char* decode(const uint8_t* bytes, size_t size, uint8_t* rgb, int64_t width, int64_t height) {
+  prepare_opencv();
+  const Decoding quiet;
   const cv::Mat buffer(1, static_cast<int>(size), CV_8UC1, const_cast<uint8_t*>(bytes));
   return copy_rgb(cv::imdecode(buffer, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION), rgb,
                   width, height);

@@ -27,7 +27,7 @@ const unsigned char* data_of(std::string_view bytes) {
 
 [[noreturn]] void fail(const std::string& name, const std::string& reason) {
   const auto has = [&](std::string_view text) { return reason.find(text) != std::string::npos; };
-  if (has("Premature end of") || has("contains no image")) {
+  if (has("Premature end of") || has("missing SOS") || has("contains no image")) {
     throw ImageError(Fault::truncated, name + ": truncated JPEG: " + reason);
   }
   if (has("nsupported") || has("not supported")) {

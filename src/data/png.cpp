@@ -44,8 +44,11 @@ Image decode_png(std::string_view bytes, const std::string& name) {
   check(
       spng_decode_image(context.get(), image.pixels.data(), image.pixels.size(), SPNG_FMT_RGB8, 0),
       name);
-  // The pixels are complete, but the file may still end too early.
   check(spng_decode_chunks(context.get()), name);
+  // libspng does not read the checksum of the last chunk.
+  if (bytes.rfind("IEND\xAE\x42\x60\x82") == std::string_view::npos) {
+    throw ImageError(Fault::truncated, name + ": truncated PNG: no end chunk");
+  }
   return image;
 }
 

@@ -17,7 +17,7 @@ constexpr int32_t kHalf = 1 << (kPrecisionBits - 1);
 constexpr int64_t kRows = 16;
 constexpr int64_t kLanes = 3 * kRows;
 
-// Which inputs one output reads, and with which weights.
+// Which inputs one output reads, counted from Filter::first, and with which weights.
 struct Taps {
   int64_t first = 0;
   int64_t count = 0;
@@ -25,8 +25,11 @@ struct Taps {
 };
 
 struct Filter {
+  int64_t first = 0;             // the first input that some output reads
+  int64_t used = 0;              // inputs from there to the last that some output reads
   std::vector<Taps> taps;        // one per output
   std::vector<int32_t> weights;  // fixed point
+  [[nodiscard]] int64_t outputs() const { return static_cast<int64_t>(taps.size()); }
 };
 
 double bicubic(double x) {
@@ -76,6 +79,11 @@ Filter make_filter(const Axis& axis, Interpolation interpolation) {
       value = (sum != 0.0 ? value / sum : value) * (1 << kPrecisionBits);
       filter.weights.push_back(static_cast<int32_t>(value < 0 ? value - 0.5 : value + 0.5));
     }
+  }
+  filter.first = filter.taps.front().first;
+  filter.used = filter.taps.back().first + filter.taps.back().count - filter.first;
+  for (Taps& taps : filter.taps) {
+    taps.first -= filter.first;
   }
   return filter;
 }
@@ -160,22 +168,19 @@ Image copy(const View& view) {
   return image;
 }
 
-Image resize_rows(const View& view, const Axis& axis, Interpolation interpolation) {
-  const Filter filter = make_filter(axis, interpolation);
-  const auto width = static_cast<int64_t>(filter.taps.size());
-  // Only the columns that some output reads are brought into column order.
-  const int64_t first = filter.taps.front().first;
-  const int64_t used = filter.taps.back().first + filter.taps.back().count - first;
+// Both passes take a view of the filter's used columns or rows alone.
+Image resize_rows(const View& view, const Filter& filter) {
+  const int64_t width = filter.outputs();
   Image out(width, view.height);
-  std::vector<uint8_t> columns(static_cast<size_t>(used * kLanes));
+  std::vector<uint8_t> columns(static_cast<size_t>(view.width * kLanes));
   std::vector<uint8_t> resized(static_cast<size_t>(width * kLanes));
   for (int64_t y = 0; y < view.height; y += kRows) {
     const int64_t rows = std::min(kRows, view.height - y);
-    to_columns(view.pixels + y * view.stride + first * 3, view.stride, rows, used, columns.data());
+    to_columns(view.pixels + y * view.stride, view.stride, rows, view.width, columns.data());
     for (int64_t x = 0; x < width; ++x) {
       const Taps& taps = filter.taps[static_cast<size_t>(x)];
-      weighted_sum(columns.data() + (taps.first - first) * kLanes, kLanes,
-                   &filter.weights[taps.weights], taps.count, kLanes, resized.data() + x * kLanes);
+      weighted_sum(columns.data() + taps.first * kLanes, kLanes, &filter.weights[taps.weights],
+                   taps.count, kLanes, resized.data() + x * kLanes);
     }
     from_columns(resized.data(), rows, width, out.row(y));
   }
@@ -183,7 +188,7 @@ Image resize_rows(const View& view, const Axis& axis, Interpolation interpolatio
 }
 
 Image resize_columns(const View& view, const Filter& filter) {
-  Image out(view.width, static_cast<int64_t>(filter.taps.size()));
+  Image out(view.width, filter.outputs());
   for (int64_t y = 0; y < out.height; ++y) {
     const Taps& taps = filter.taps[static_cast<size_t>(y)];
     weighted_sum(view.pixels + taps.first * view.stride, view.stride, &filter.weights[taps.weights],
@@ -192,32 +197,34 @@ Image resize_columns(const View& view, const Filter& filter) {
   return out;
 }
 
-// The wanted columns of the rows of `view`.
-Image horizontal_pass(const View& view, const Axis& axis, Interpolation interpolation) {
-  if (axis.unchanged()) {
-    return copy(part_of(view, {axis.begin, 0, axis.end - axis.begin, view.height}));
-  }
-  return resize_rows(view, axis, interpolation);
+// Pillow 13's rule, which matters because the values between the passes have 8 bits: when the
+// height shrinks much more than the width, the vertical pass goes first. Before Pillow 13 the
+// horizontal pass always did.
+bool vertical_first(const Axis& x, const Axis& y) {
+  return y.in - y.out > 2 * std::max<int64_t>(x.in - x.out, 0);
 }
 
 Image resize_view(const View& view, const Axis& x, const Axis& y, Interpolation interpolation) {
-  if (y.unchanged()) {
-    const Window rows{0, y.begin, view.width, y.end - y.begin};
-    return horizontal_pass(part_of(view, rows), x, interpolation);
+  if (x.unchanged() && y.unchanged()) {
+    return copy(part_of(view, {x.begin, y.begin, x.end - x.begin, y.end - y.begin}));
   }
-  Filter filter = make_filter(y, interpolation);
-  // Rows that no output reads are left out of the first pass.
-  const int64_t first = filter.taps.front().first;
-  const int64_t used = filter.taps.back().first + filter.taps.back().count - first;
-  for (Taps& taps : filter.taps) {
-    taps.first -= first;
-  }
-  const View rows = part_of(view, {0, first, view.width, used});
   if (x.unchanged()) {
-    return resize_columns(part_of(rows, {x.begin, 0, x.end - x.begin, used}), filter);
+    const Filter rows = make_filter(y, interpolation);
+    return resize_columns(part_of(view, {x.begin, rows.first, x.end - x.begin, rows.used}), rows);
   }
-  const Image wide = resize_rows(rows, x, interpolation);
-  return resize_columns(view_of(wide), filter);
+  const Filter columns = make_filter(x, interpolation);
+  if (y.unchanged()) {
+    const Window part{columns.first, y.begin, columns.used, y.end - y.begin};
+    return resize_rows(part_of(view, part), columns);
+  }
+  const Filter rows = make_filter(y, interpolation);
+  const View part = part_of(view, {columns.first, rows.first, columns.used, rows.used});
+  if (vertical_first(x, y)) {
+    const Image low = resize_columns(part, rows);
+    return resize_rows(view_of(low), columns);
+  }
+  const Image narrow = resize_rows(part, columns);
+  return resize_columns(view_of(narrow), rows);
 }
 
 }  // namespace
