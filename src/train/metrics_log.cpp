@@ -62,12 +62,12 @@ void MetricsLog::append(const nlohmann::ordered_json& line) {
   bytes_ += static_cast<int64_t>(text.size());
 }
 
-std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path) {
-  std::vector<nlohmann::ordered_json> lines;
+std::vector<nlohmann::json> read_metrics(const std::filesystem::path& path) {
+  std::vector<nlohmann::json> lines;
   std::ifstream file(path);
   std::string text;
   while (std::getline(file, text)) {
-    auto line = nlohmann::ordered_json::parse(text, nullptr, false);
+    auto line = nlohmann::json::parse(text, nullptr, false);
     if (!line.is_object()) {
       break;
     }

@@ -30,6 +30,6 @@ class MetricsLog {
 };
 
 /// The objects of a metrics file, up to the first line that is not one.
-std::vector<nlohmann::ordered_json> read_metrics(const std::filesystem::path& path);
+std::vector<nlohmann::json> read_metrics(const std::filesystem::path& path);
 
 }  // namespace nala::train

@@ -11,8 +11,8 @@
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "models/model.h"
+#include "report/page.h"
 #include "train/recipe.h"
-#include "train/report.h"
 
 namespace nala::train {
 
@@ -40,11 +40,11 @@ class Task {
   /// The metric that decides which checkpoint is best; larger is better.
   [[nodiscard]] virtual std::string_view best_metric() const = 0;
   /// Up to `count` pictures of the set with what the model says of them, for the report.
-  virtual std::vector<ReportSample> samples(models::Model& model,
-                                            const data::Dataset& dataset,
-                                            const data::DataConfig& data,
-                                            at::Device device,
-                                            int64_t count) const = 0;
+  virtual std::vector<report::Sample> samples(models::Model& model,
+                                              const data::Dataset& dataset,
+                                              const data::DataConfig& data,
+                                              at::Device device,
+                                              int64_t count) const = 0;
 };
 
 /// The task of a recipe. Throws Error(config) for one that is not built yet.

@@ -8,10 +8,12 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/number_text.h"
 #include "io/state_dict.h"
+#include "report/page.h"
 #include "train/checkpoint.h"
+#include "train/non_finite.h"
 #include "train/param_groups.h"
-#include "train/report.h"
 #include "train/stop_signal.h"
 #include "train/weights.h"
 
@@ -21,19 +23,6 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr int64_t kReportSamples = 24;
-constexpr size_t kNamedSamples = 8;
-
-std::string fixed(double value, int digits) {
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
-  return text.data();
-}
-
-std::string scientific(double value) {
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "%.3g", value);
-  return text.data();
-}
 
 io::NamedTensors copied_to_cpu(const torch::nn::Module& module) {
   io::NamedTensors tensors = io::state_dict(module);
@@ -41,6 +30,16 @@ io::NamedTensors copied_to_cpu(const torch::nn::Module& module) {
     tensor = tensor.detach().to(at::kCPU);
   }
   return tensors;
+}
+
+// The global L2 norm.
+double norm_of(const std::vector<at::Tensor>& gradients) {
+  const at::NoGradGuard no_grad;
+  if (gradients.empty()) {
+    return 0;
+  }
+  return at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2, at::kDouble)))
+      .item<double>();
 }
 
 }  // namespace
@@ -91,6 +90,7 @@ void Trainer::build_data() {
 
 void Trainer::build_network() {
   const auto seed = static_cast<uint64_t>(recipe_.seed);
+  recipe_.model.implementation = recipe_.ops.implementation;
   model_ = models::build_model(recipe_.model, recipe_.task, seed);
   if (!recipe_.init.checkpoint.value.empty()) {
     start_from_weights();
@@ -159,53 +159,42 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
     }
     throw Error(ErrorKind::config, message + "; use another output folder or --resume never");
   }
-  const auto state = nlohmann::json::parse(saved.state_json, nullptr, false);
   const std::string source = checkpoint.string();
-  try {
-    step_ = state.at("step").get<int64_t>();
-    interval_ = {.loss = state.at("interval").at("loss").get<double>(),
-                 .gradient_norm = state.at("interval").at("gradient_norm").get<double>(),
-                 .steps = state.at("interval").at("steps").get<int64_t>()};
-    best_ = {.value = state.at("best").at("value").get<double>(),
-             .step = state.at("best").at("step").get<int64_t>()};
-    scaler_.load_state({.scale = state.at("loss_scale").at("scale").get<double>(),
-                        .good_steps = state.at("loss_scale").at("good_steps").get<int64_t>()});
-    metrics_bytes_ = state.at("metrics_bytes").get<int64_t>();
-  } catch (const nlohmann::json::exception& problem) {
-    throw Error(ErrorKind::checkpoint, source + "/state.json: " + problem.what());
-  }
+  RunState state = parse_run_state(saved.state_json, source + "/state.json");
   io::load_state_dict_strictly(*model_, saved.model, source + "/model.safetensors");
   if (average_) {
     io::load_state_dict_strictly(*average_, saved.ema, source + "/ema.safetensors");
   }
   optimizer_->load_state(saved.optimizer, source + "/optimizer.safetensors");
+  scaler_.load_state(state.loss_scale);
+  state_ = std::move(state);
   loader_started_ = false;
 }
 
 RunOutcome Trainer::run(const RunFolder& folder) {
-  if (step_ >= length_.total_steps) {
+  if (state_.step >= length_.total_steps) {
     return RunOutcome::already_done;
   }
   folder_ = folder;
   write_file(folder.config(), config::to_yaml(config::write(recipe_)));
-  metrics_ = std::make_unique<MetricsLog>(folder.metrics(), metrics_bytes_);
+  metrics_ = std::make_unique<MetricsLog>(folder.metrics(), state_.metrics_bytes);
   progress_ =
-      std::make_unique<Progress>("train", length_.total_steps, step_, options_.progress_bar);
+      std::make_unique<Progress>("train", length_.total_steps, state_.step, options_.progress_bar);
   const StopSignal stop_signal;
   interval_begin_ = std::chrono::steady_clock::now();
-  while (step_ < length_.total_steps) {
+  while (state_.step < length_.total_steps) {
     train_step();
     log_if_due();
     evaluate_if_due();
-    const bool last = step_ == length_.total_steps;
+    const bool last = state_.step == length_.total_steps;
     const bool stopping = StopSignal::received() && !last;
     const int64_t every = recipe_.checkpoint.every_steps > 0 ? recipe_.checkpoint.every_steps
                                                              : length_.steps_per_epoch;
-    if (last || stopping || improved_ || step_ % every == 0) {
+    if (last || stopping || improved_ || state_.step % every == 0) {
       save(folder.checkpoints(), improved_);
     }
     if (stopping) {
-      log_.warning("stopped by a signal; saved step " + std::to_string(step_) +
+      log_.warning("stopped by a signal; saved step " + std::to_string(state_.step) +
                    "; run the same command to go on");
       return RunOutcome::stopped;
     }
@@ -228,12 +217,13 @@ std::string Trainer::dry_run() {
          " training and " + std::to_string(val_set_->size()) + " validation pictures of " +
          std::to_string(train_set_->classes().size()) + " classes, " +
          std::to_string(length_.total_steps) + " steps of " + std::to_string(global_batch()) +
-         " pictures; one step done, loss " + scientific(interval_.loss) + "; nothing written";
+         " pictures; one step done, loss " + short_number(state_.interval.loss) +
+         "; nothing written";
 }
 
 data::Batch Trainer::next_batch() {
   if (!loader_started_) {
-    const int64_t in_epoch = step_ % length_.steps_per_epoch;
+    const int64_t in_epoch = state_.step % length_.steps_per_epoch;
     train_loader_->start(epoch(), in_epoch * recipe_.train.accumulate);
     loader_started_ = true;
   }
@@ -260,7 +250,7 @@ double Trainer::accumulate_gradients(std::vector<data::Batch>& batches, bool& fi
       const AutocastScope autocast(recipe_.train.amp, options_.device.type());
       const models::Outputs outputs =
           model_->forward(batch.images, {.seed = static_cast<uint64_t>(recipe_.seed),
-                                         .step = static_cast<uint64_t>(step_),
+                                         .step = static_cast<uint64_t>(state_.step),
                                          .positions = batch.positions});
       loss = task_->loss(outputs, batch);
     }
@@ -275,15 +265,6 @@ double Trainer::accumulate_gradients(std::vector<data::Batch>& batches, bool& fi
   return sum;
 }
 
-double Trainer::gradient_norm(const std::vector<at::Tensor>& gradients) const {
-  const at::NoGradGuard no_grad;
-  if (gradients.empty()) {
-    return 0;
-  }
-  return at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2, at::kDouble)))
-      .item<double>();
-}
-
 void Trainer::train_step() {
   model_->train();
   optimizer_->zero_grad();
@@ -292,94 +273,65 @@ void Trainer::train_step() {
   const double loss = accumulate_gradients(batches, finite);
   const std::vector<at::Tensor> gradients = optimizer_->gradients();
   scaler_.unscale(gradients);
-  const double norm = finite ? gradient_norm(gradients) : 0.0;
+  const double norm = finite ? norm_of(gradients) : 0.0;
   if (!finite || (!std::isfinite(norm) && !scaler_.enabled())) {
-    stop_on_non_finite(batches, loss, norm);
+    stop_on_non_finite({.step = state_.step,
+                        .seed = static_cast<uint64_t>(recipe_.seed),
+                        .loss = loss,
+                        .gradient_norm = norm,
+                        .batches = batches},
+                       *model_, *task_, *train_set_);
   }
   if (scaler_.update(std::isfinite(norm))) {
     if (recipe_.train.clip_norm > 0 && norm > recipe_.train.clip_norm) {
       const at::NoGradGuard no_grad;
       at::_foreach_mul_(gradients, recipe_.train.clip_norm / (norm + 1e-6));
     }
-    optimizer_->step(learning_rate(recipe_.schedule, peak_rate(), length_, step_));
+    optimizer_->step(learning_rate(recipe_.schedule, peak_rate(), length_, state_.step));
   }
   if (average_) {
     update_ema(*average_, *model_, ema_decay());
   }
-  interval_.loss += loss;
-  interval_.gradient_norm += norm;
-  ++interval_.steps;
-  ++step_;
-  if (step_ % length_.steps_per_epoch == 0) {
+  state_.interval.loss += loss;
+  state_.interval.gradient_norm += norm;
+  ++state_.interval.steps;
+  ++state_.step;
+  if (state_.step % length_.steps_per_epoch == 0) {
     loader_started_ = false;
   }
   if (progress_) {
-    progress_->update(step_, "loss " + fixed(loss, 4));
+    progress_->update(state_.step, "loss " + fixed(loss, 4));
   }
-}
-
-void Trainer::stop_on_non_finite(const std::vector<data::Batch>& batches,
-                                 double loss,
-                                 double norm) {
-  // Looks for the culprits with the weights as they were, one sample's loss at a time.
-  const at::NoGradGuard no_grad;
-  std::vector<std::string> culprits;
-  std::vector<std::string> all;
-  for (const data::Batch& batch : batches) {
-    const models::Outputs outputs =
-        model_->forward(batch.images, {.seed = static_cast<uint64_t>(recipe_.seed),
-                                       .step = static_cast<uint64_t>(step_),
-                                       .positions = batch.positions});
-    const at::Tensor finite =
-        task_->loss(outputs, batch).per_sample.isfinite().to(at::kCPU);  // (B)
-    for (size_t i = 0; i < batch.indices.size(); ++i) {
-      all.push_back(train_set_->path(batch.indices[i]));
-      if (!finite[static_cast<int64_t>(i)].item<bool>()) {
-        culprits.push_back(all.back());
-      }
-    }
-  }
-  const std::vector<std::string>& named = culprits.empty() ? all : culprits;
-  std::string message = "step " + std::to_string(step_) + ": " +
-                        (std::isfinite(loss) ? "gradient norm " + std::to_string(norm)
-                                             : "loss " + std::to_string(loss)) +
-                        " is not finite; the weights are untouched; " +
-                        std::to_string(named.size()) +
-                        (culprits.empty() ? " samples in the step:" : " samples with such a loss:");
-  for (size_t i = 0; i < std::min(named.size(), kNamedSamples); ++i) {
-    message += " " + named[i];
-  }
-  throw Error(ErrorKind::numeric, message + (named.size() > kNamedSamples ? " ..." : ""));
 }
 
 void Trainer::log_if_due() {
-  if (step_ % recipe_.train.log_every != 0 && step_ != length_.total_steps) {
+  if (state_.step % recipe_.train.log_every != 0 && state_.step != length_.total_steps) {
     return;
   }
-  const auto count = static_cast<double>(interval_.steps);
-  const double rate = learning_rate(recipe_.schedule, peak_rate(), length_, step_ - 1);
-  const double loss = interval_.loss / count;
+  const auto count = static_cast<double>(state_.interval.steps);
+  const double rate = learning_rate(recipe_.schedule, peak_rate(), length_, state_.step - 1);
+  const double loss = state_.interval.loss / count;
   metrics_->append({{"kind", "train"},
-                    {"step", step_},
-                    {"epoch", (step_ - 1) / length_.steps_per_epoch},
+                    {"step", state_.step},
+                    {"epoch", (state_.step - 1) / length_.steps_per_epoch},
                     {"loss", loss},
                     {"lr", rate},
-                    {"grad_norm", interval_.gradient_norm / count}});
+                    {"grad_norm", state_.interval.gradient_norm / count}});
   const auto now = std::chrono::steady_clock::now();
   const double seconds = std::chrono::duration<double>(now - interval_begin_).count();
   progress_->clear();
-  log_.info("step " + std::to_string(step_) + "/" + std::to_string(length_.total_steps) +
-            "  epoch " + std::to_string((step_ - 1) / length_.steps_per_epoch) + "  loss " +
-            fixed(loss, 4) + "  lr " + scientific(rate) + "  grad norm " +
-            scientific(interval_.gradient_norm / count) + "  " +
+  log_.info("step " + std::to_string(state_.step) + "/" + std::to_string(length_.total_steps) +
+            "  epoch " + std::to_string((state_.step - 1) / length_.steps_per_epoch) + "  loss " +
+            fixed(loss, 4) + "  lr " + short_number(rate) + "  grad norm " +
+            short_number(state_.interval.gradient_norm / count) + "  " +
             fixed(count * static_cast<double>(global_batch()) / std::max(seconds, 1e-9), 1) +
             " pictures/s  waited " + fixed(train_loader_->seconds_waited(), 1) + " s for data");
-  interval_ = {};
+  state_.interval = {};
   interval_begin_ = now;
 }
 
 bool Trainer::is_due(double every_epochs) const {
-  if (step_ == length_.total_steps) {
+  if (state_.step == length_.total_steps) {
     return true;
   }
   const auto every =
@@ -387,7 +339,7 @@ bool Trainer::is_due(double every_epochs) const {
           ? std::max<int64_t>(
                 1, std::llround(every_epochs * static_cast<double>(length_.steps_per_epoch)))
           : 0;
-  return every > 0 && step_ % every == 0;
+  return every > 0 && state_.step % every == 0;
 }
 
 void Trainer::evaluate_if_due() {
@@ -399,7 +351,7 @@ void Trainer::evaluate_if_due() {
   if (average_) {
     evaluate(*average_, "ema");
   }
-  if (step_ != length_.total_steps) {
+  if (state_.step != length_.total_steps) {
     write_report(false);
   }
   interval_begin_ = std::chrono::steady_clock::now();
@@ -412,8 +364,8 @@ void Trainer::evaluate(models::Model& model, std::string_view weights) {
                                                [&](int64_t images) { bar.update(images); });
   bar.clear();
   ordered_json line{{"kind", "eval"},
-                    {"step", step_},
-                    {"epoch", (step_ - 1) / length_.steps_per_epoch},
+                    {"step", state_.step},
+                    {"epoch", (state_.step - 1) / length_.steps_per_epoch},
                     {"weights", weights}};
   line.update(metrics);
   metrics_->append(line);
@@ -423,8 +375,9 @@ void Trainer::evaluate(models::Model& model, std::string_view weights) {
         " " + key + " " + (value.is_number_float() ? fixed(value.get<double>(), 3) : value.dump());
   }
   const double value = metrics.at(std::string(task_->best_metric())).get<double>();
-  if (best_.step < 0 || value > best_.value) {
-    best_ = {.value = value, .step = step_};
+  if (state_.best.step < 0 || value > state_.best.value) {
+    state_.best = {
+        .metric = std::string(task_->best_metric()), .value = value, .step = state_.step};
     improved_ = true;
     text += "  (best so far)";
   }
@@ -432,28 +385,9 @@ void Trainer::evaluate(models::Model& model, std::string_view weights) {
   log_.info(text);
 }
 
-std::string Trainer::state_json() const {
-  const ordered_json state{
-      {"format", 1},
-      {"step", step_},
-      {"epoch", epoch()},
-      {"position", step_ % length_.steps_per_epoch * global_batch()},
-      {"total_steps", length_.total_steps},
-      {"steps_per_epoch", length_.steps_per_epoch},
-      {"learning_rate", learning_rate(recipe_.schedule, peak_rate(), length_, step_)},
-      {"best", {{"metric", task_->best_metric()}, {"value", best_.value}, {"step", best_.step}}},
-      {"interval",
-       {{"loss", interval_.loss},
-        {"gradient_norm", interval_.gradient_norm},
-        {"steps", interval_.steps}}},
-      {"loss_scale",
-       {{"scale", scaler_.state().scale}, {"good_steps", scaler_.state().good_steps}}},
-      {"metrics_bytes", metrics_->bytes()},
-      {"version", options_.version}};
-  return state.dump(2) + "\n";
-}
-
 void Trainer::save(const std::filesystem::path& root, bool is_best) {
+  state_.loss_scale = scaler_.state();
+  state_.metrics_bytes = metrics_->bytes();
   io::NamedTensors optimizer = optimizer_->state();
   for (auto& [name, tensor] : optimizer) {
     tensor = tensor.to(at::kCPU);
@@ -463,8 +397,8 @@ void Trainer::save(const std::filesystem::path& root, bool is_best) {
                               .model = copied_to_cpu(*model_),
                               .ema = average_ ? copied_to_cpu(*average_) : io::NamedTensors{},
                               .optimizer = std::move(optimizer),
-                              .state_json = state_json()};
-  const std::filesystem::path folder = write_checkpoint(root, step_, checkpoint);
+                              .state_json = to_json(state_).dump(2) + "\n"};
+  const std::filesystem::path folder = write_checkpoint(root, state_.step, checkpoint);
   if (is_best) {
     replace_link(folder.filename(), root / "best");
   }
@@ -474,24 +408,25 @@ void Trainer::save(const std::filesystem::path& root, bool is_best) {
 void Trainer::write_report(bool finished) {
   models::Model& model = average_ ? *average_ : *model_;
   model.eval();
-  Report report{
-      .title = folder_->root.filename().string(),
-      .config_yaml = config::to_yaml(config::write(recipe_)),
-      .facts = {{"model", models::resolve(recipe_.model).name},
-                {"training pictures", std::to_string(train_set_->size())},
-                {"validation pictures", std::to_string(val_set_->size())},
-                {"classes", std::to_string(train_set_->classes().size())},
-                {"steps", std::to_string(step_) + " of " + std::to_string(length_.total_steps)},
-                {"device", options_.device.str()},
-                {"version", options_.version}},
-      .finished = finished};
-  if (best_.step >= 0) {
-    report.facts.emplace_back("best " + std::string(task_->best_metric()),
-                              fixed(best_.value, 2) + " at step " + std::to_string(best_.step));
+  report::Page page{.title = folder_->root.filename().string(),
+                    .config_yaml = config::to_yaml(config::write(recipe_)),
+                    .facts = {{"model", models::resolve(recipe_.model).name},
+                              {"training pictures", std::to_string(train_set_->size())},
+                              {"validation pictures", std::to_string(val_set_->size())},
+                              {"classes", std::to_string(train_set_->classes().size())},
+                              {"steps", std::to_string(state_.step) + " of " +
+                                            std::to_string(length_.total_steps)},
+                              {"device", options_.device.str()},
+                              {"version", options_.version}},
+                    .finished = finished};
+  if (state_.best.step >= 0) {
+    page.facts.emplace_back(
+        "best " + std::string(task_->best_metric()),
+        fixed(state_.best.value, 2) + " at step " + std::to_string(state_.best.step));
   }
-  report.metrics = read_metrics(folder_->metrics());
-  report.samples = task_->samples(model, *val_set_, recipe_.data, options_.device, kReportSamples);
-  write_file(folder_->report(), render_report(report));
+  page.metrics = read_metrics(folder_->metrics());
+  page.samples = task_->samples(model, *val_set_, recipe_.data, options_.device, kReportSamples);
+  write_file(folder_->report(), report::render(page));
 }
 
 }  // namespace nala::train

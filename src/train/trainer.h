@@ -19,6 +19,7 @@
 #include "train/optimizer.h"
 #include "train/recipe.h"
 #include "train/run_folder.h"
+#include "train/run_state.h"
 #include "train/schedule.h"
 #include "train/task.h"
 
@@ -59,17 +60,6 @@ class Trainer {
   std::string dry_run();
 
  private:
-  // Sums since the last line of metrics.jsonl; saved, so that a resumed run writes the same line.
-  struct Interval {
-    double loss = 0;
-    double gradient_norm = 0;
-    int64_t steps = 0;
-  };
-  struct Best {
-    double value = 0;
-    int64_t step = -1;
-  };
-
   void build_data();
   void build_network();
   void start_from_weights();
@@ -78,22 +68,16 @@ class Trainer {
   [[nodiscard]] int64_t global_batch() const;
   [[nodiscard]] double peak_rate() const;
   [[nodiscard]] double ema_decay() const;
-  [[nodiscard]] int64_t epoch() const { return step_ / length_.steps_per_epoch; }
+  [[nodiscard]] int64_t epoch() const { return state_.step / length_.steps_per_epoch; }
 
   void train_step();
   double accumulate_gradients(std::vector<data::Batch>& batches, bool& finite);
   data::Batch next_batch();
-  double gradient_norm(const std::vector<at::Tensor>& gradients) const;
-  [[noreturn]] void stop_on_non_finite(const std::vector<data::Batch>& batches,
-                                       double loss,
-                                       double norm);
-
   void log_if_due();
   void evaluate_if_due();
   void evaluate(models::Model& model, std::string_view weights);
   void save(const std::filesystem::path& root, bool is_best);
   void write_report(bool finished);
-  [[nodiscard]] std::string state_json() const;
   [[nodiscard]] bool is_due(double every_epochs) const;
 
   Recipe recipe_;
@@ -111,12 +95,9 @@ class Trainer {
   LossScaler scaler_;
   RunLength length_;
 
-  int64_t step_ = 0;
+  RunState state_;
   bool loader_started_ = false;
-  Interval interval_;
-  Best best_;
   bool improved_ = false;  // by the evaluation of this step
-  int64_t metrics_bytes_ = 0;
 
   std::optional<RunFolder> folder_;
   std::unique_ptr<MetricsLog> metrics_;

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "io/pickle_reader.h"
+#include "io/authors_checkpoint.h"
 #include "io/safetensors.h"
 #include "train/checkpoint.h"
 

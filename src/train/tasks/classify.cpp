@@ -17,16 +17,16 @@ namespace {
 constexpr int64_t kThumbnailSide = 128;
 
 // At most kThumbnailSide on the longer side; small pictures as they are, without loss.
-ReportSample thumbnail_of(const data::Image& image) {
+report::Sample thumbnail_of(const data::Image& image) {
   const int64_t longer = std::max(image.width, image.height);
   if (longer <= kThumbnailSide) {
-    return {.image_jpeg_or_png_bytes = data::encode_png(image), .mime = "image/png"};
+    return {.image = data::encode_png(image), .mime = "image/png"};
   }
   const auto scaled = [&](int64_t side) {
     return std::max<int64_t>(1, side * kThumbnailSide / longer);
   };
-  return {.image_jpeg_or_png_bytes = data::encode_jpeg(data::resize(
-              image, scaled(image.width), scaled(image.height), data::Interpolation::bicubic)),
+  return {.image = data::encode_jpeg(data::resize(image, scaled(image.width), scaled(image.height),
+                                                  data::Interpolation::bicubic)),
           .mime = "image/jpeg"};
 }
 
@@ -75,13 +75,13 @@ nlohmann::ordered_json ClassifyTask::evaluate(
           {"images", accuracy.images()}};
 }
 
-std::vector<ReportSample> ClassifyTask::samples(models::Model& model,
-                                                const data::Dataset& dataset,
-                                                const data::DataConfig& data,
-                                                at::Device device,
-                                                int64_t count) const {
+std::vector<report::Sample> ClassifyTask::samples(models::Model& model,
+                                                  const data::Dataset& dataset,
+                                                  const data::DataConfig& data,
+                                                  at::Device device,
+                                                  int64_t count) const {
   const at::NoGradGuard no_grad;
-  std::vector<ReportSample> samples;
+  std::vector<report::Sample> samples;
   count = std::min(count, dataset.size());
   for (int64_t i = 0; i < count; ++i) {
     const int64_t index = i * dataset.size() / count;
@@ -96,7 +96,7 @@ std::vector<ReportSample> ClassifyTask::samples(models::Model& model,
         at::softmax(model.forward(image, {}).main.to(at::kFloat), 1).squeeze(0);  // (K)
     const auto [probability, label] = probabilities.max(0);
     const auto& classes = dataset.classes();
-    ReportSample& entry = samples.emplace_back(thumbnail_of(sample.image));
+    report::Sample& entry = samples.emplace_back(thumbnail_of(sample.image));
     entry.truth = classes.at(static_cast<size_t>(sample.label));
     entry.prediction = classes.at(static_cast<size_t>(label.item<int64_t>()));
     entry.probability = probability.item<double>();

@@ -17,11 +17,11 @@ class ClassifyTask : public Task {
       at::Device device,
       const std::function<void(int64_t images)>& on_progress) const override;
   [[nodiscard]] std::string_view best_metric() const override { return "top1"; }
-  std::vector<ReportSample> samples(models::Model& model,
-                                    const data::Dataset& dataset,
-                                    const data::DataConfig& data,
-                                    at::Device device,
-                                    int64_t count) const override;
+  std::vector<report::Sample> samples(models::Model& model,
+                                      const data::Dataset& dataset,
+                                      const data::DataConfig& data,
+                                      at::Device device,
+                                      int64_t count) const override;
 
  private:
   double label_smoothing_;

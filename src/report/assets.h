@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace nala::train {
+namespace nala::report {
 
 /// Colours are custom properties, set once for light and once for dark.
 inline constexpr std::string_view kReportStyle = R"css(
@@ -102,4 +102,4 @@ for (const svg of document.querySelectorAll('.plot')) {
 }
 )js";
 
-}  // namespace nala::train
+}  // namespace nala::report

@@ -1,4 +1,4 @@
-#include "train/chart.h"
+#include "report/chart.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,9 +9,9 @@
 #include <tuple>
 #include <utility>
 
-#include "train/html.h"
+#include "report/html.h"
 
-namespace nala::train {
+namespace nala::report {
 namespace {
 
 // The drawing in its own units; the page scales it to the column's width.
@@ -330,4 +330,4 @@ std::string render_chart(const Chart& chart) {
          lines + "</svg></figure>";
 }
 
-}  // namespace nala::train
+}  // namespace nala::report

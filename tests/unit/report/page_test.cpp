@@ -1,4 +1,4 @@
-#include "train/report.h"
+#include "report/page.h"
 
 #include <gtest/gtest.h>
 
@@ -15,11 +15,11 @@
 #include <utility>
 #include <vector>
 
-#include "train/chart.h"
-#include "train/curves.h"
-#include "train/html.h"
+#include "report/chart.h"
+#include "report/curves.h"
+#include "report/html.h"
 
-namespace nala::train {
+namespace nala::report {
 namespace {
 
 using nlohmann::json;
@@ -435,7 +435,7 @@ TEST(Curves, SmoothingIsTheStatedAverage) {
 }
 
 TEST(Report, EmptyIsStillAPage) {
-  const std::string page = render_report({});
+  const std::string page = render({});
   EXPECT_EQ(page_fault(page), "");
   EXPECT_TRUE(contains(page, "No metrics yet"));
   EXPECT_TRUE(contains(page, "in progress"));
@@ -444,13 +444,13 @@ TEST(Report, EmptyIsStillAPage) {
 TEST(Report, EscapesWhateverComesFromOutside) {
   const std::string evil =
       "</script></style><script>alert(1)</script><img src=x onerror=\"a\">'\"&\x01";
-  Report report{.title = evil, .config_yaml = evil, .finished = true};
-  report.facts = {{evil, evil}};
-  report.samples = {{"bytes", evil, evil, "other", 0.5}, {"bytes", "image/png", "a", evil, kNan}};
+  Page input{.title = evil, .config_yaml = evil, .finished = true};
+  input.facts = {{evil, evil}};
+  input.samples = {{"bytes", evil, evil, "other", 0.5}, {"bytes", "image/png", "a", evil, kNan}};
   json line = train_line(1, 2);
   line[evil] = 3;
-  report.metrics = {line, eval_line(1, evil, 4), eval_line(1, "ema", 5)};
-  const std::string page = render_report(report);
+  input.metrics = {line, eval_line(1, evil, 4), eval_line(1, "ema", 5)};
+  const std::string page = render(input);
   EXPECT_EQ(page_fault(page), "");
   EXPECT_EQ(count_of(page, "<script"), 1U);
   EXPECT_EQ(count_of(page, "</script"), 1U);
@@ -459,10 +459,10 @@ TEST(Report, EscapesWhateverComesFromOutside) {
 }
 
 TEST(Report, NeedsNothingFromOutside) {
-  Report report{.title = "t"};
-  report.samples = {{"x", "image/png", "a", "b", 0.5}};
-  report.metrics = {train_line(1, 2), eval_line(1, "raw", 4)};
-  const std::string page = render_report(report);
+  Page input{.title = "t"};
+  input.samples = {{"x", "image/png", "a", "b", 0.5}};
+  input.metrics = {train_line(1, 2), eval_line(1, "raw", 4)};
+  const std::string page = render(input);
   for (const char* link : {"http:", "https:", "href=", "url(", "@import", "src=\"/"}) {
     EXPECT_FALSE(contains(page, link)) << link;
   }
@@ -470,10 +470,10 @@ TEST(Report, NeedsNothingFromOutside) {
 }
 
 TEST(Report, MarksRightAndWrongNotByColourAlone) {
-  Report report;
-  report.samples = {{"foo", "image/png", "seven", "seven", 0.987},
-                    {"foo", "image/jpeg", "seven", "one", 0.5}};
-  const std::string page = render_report(report);
+  Page input;
+  input.samples = {{"foo", "image/png", "seven", "seven", 0.987},
+                   {"foo", "image/jpeg", "seven", "one", 0.5}};
+  const std::string page = render(input);
   EXPECT_TRUE(contains(page, "1 of 2 right"));
   EXPECT_TRUE(contains(page, "✓</span> seven"));
   EXPECT_TRUE(contains(page, "✗</span> one"));
@@ -483,9 +483,9 @@ TEST(Report, MarksRightAndWrongNotByColourAlone) {
 }
 
 TEST(Report, PointerDataIsJson) {
-  Report report;
-  report.metrics = {train_line(1, 2), train_line(2, kNan), train_line(3, 1)};
-  const std::string page = render_report(report);
+  Page input;
+  input.metrics = {train_line(1, 2), train_line(2, kNan), train_line(3, 1)};
+  const std::string page = render(input);
   std::string text = quoted_after(page, "data-points=\"").at(0);
   for (size_t at = text.find("&quot;"); at != std::string::npos; at = text.find("&quot;", at)) {
     text.replace(at, 6, "\"");
@@ -499,4 +499,4 @@ TEST(Report, PointerDataIsJson) {
 }
 
 }  // namespace
-}  // namespace nala::train
+}  // namespace nala::report

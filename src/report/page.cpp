@@ -1,39 +1,39 @@
-#include "train/report.h"
+#include "report/page.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "train/chart.h"
-#include "train/curves.h"
-#include "train/html.h"
-#include "train/report_assets.h"
+#include "report/assets.h"
+#include "report/chart.h"
+#include "report/curves.h"
+#include "report/html.h"
 
-namespace nala::train {
+namespace nala::report {
 namespace {
 
-std::string head(const Report& report) {
+std::string head(const Page& page) {
   // The policy lets the browser itself refuse whatever is not in this file.
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
          "data:; "
          "style-src 'unsafe-inline'; script-src 'unsafe-inline'\"/>\n<title>" +
-         escape_html(report.title) + "</title>\n<style>" + std::string(kReportStyle) +
+         escape_html(page.title) + "</title>\n<style>" + std::string(kReportStyle) +
          "</style>\n</head>\n";
 }
 
-std::string heading(const Report& report) {
-  return "<header><h1>" + escape_html(report.title) + "</h1><span class=\"state" +
-         (report.finished ? " done\">✓ finished" : "\">in progress") + "</span></header>\n";
+std::string heading(const Page& page) {
+  return "<header><h1>" + escape_html(page.title) + "</h1><span class=\"state" +
+         (page.finished ? " done\">✓ finished" : "\">in progress") + "</span></header>\n";
 }
 
-std::string facts(const Report& report) {
-  if (report.facts.empty()) {
+std::string facts(const Page& page) {
+  if (page.facts.empty()) {
     return "";
   }
   std::string out = "<dl class=\"facts\">";
-  for (const auto& [name, value] : report.facts) {
+  for (const auto& [name, value] : page.facts) {
     out += "<div><dt>" + escape_html(name) + "</dt><dd>" + escape_html(value) + "</dd></div>";
   }
   return out + "</dl>\n";
@@ -79,7 +79,7 @@ std::string results(const std::vector<Curve>& curves) {
   return out + "</tbody></table></div>\n";
 }
 
-std::string sample(const ReportSample& sample) {
+std::string sample(const Sample& sample) {
   const bool right = sample.truth == sample.prediction;
   const std::string truth = escape_html(sample.truth);
   const std::string prediction = escape_html(sample.prediction);
@@ -94,33 +94,32 @@ std::string sample(const ReportSample& sample) {
   return out + "</span></figcaption></figure>\n";
 }
 
-std::string samples(const Report& report) {
-  if (report.samples.empty()) {
+std::string samples(const Page& page) {
+  if (page.samples.empty()) {
     return "";
   }
-  const auto right = std::count_if(report.samples.begin(), report.samples.end(),
-                                   [](const ReportSample& s) { return s.truth == s.prediction; });
+  const auto right = std::count_if(page.samples.begin(), page.samples.end(),
+                                   [](const Sample& s) { return s.truth == s.prediction; });
   std::string out = "<h2>Sample predictions: " + std::to_string(right) + " of " +
-                    std::to_string(report.samples.size()) +
-                    " right</h2>\n<div class=\"samples\">\n";
-  for (const ReportSample& one : report.samples) {
+                    std::to_string(page.samples.size()) + " right</h2>\n<div class=\"samples\">\n";
+  for (const Sample& one : page.samples) {
     out += sample(one);
   }
   return out + "</div>\n";
 }
 
-std::string configuration(const Report& report) {
+std::string configuration(const Page& page) {
   return "<details><summary>Configuration, resolved</summary><pre>" +
-         escape_html(report.config_yaml) + "</pre></details>\n";
+         escape_html(page.config_yaml) + "</pre></details>\n";
 }
 
 }  // namespace
 
-std::string render_report(const Report& report) {
-  const std::vector<Curve> curves = curves_of(report.metrics);
-  return head(report) + "<body>\n<main>\n" + heading(report) + facts(report) + charts(curves) +
-         results(curves) + samples(report) + configuration(report) + "</main>\n<script>" +
+std::string render(const Page& page) {
+  const std::vector<Curve> curves = curves_of(page.metrics);
+  return head(page) + "<body>\n<main>\n" + heading(page) + facts(page) + charts(curves) +
+         results(curves) + samples(page) + configuration(page) + "</main>\n<script>" +
          std::string(kReportScript) + "</script>\n</body>\n</html>\n";
 }
 
-}  // namespace nala::train
+}  // namespace nala::report

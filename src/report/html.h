@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace nala::train {
+namespace nala::report {
 
 /// `text` for element content or a quoted attribute: & < > " ' become references, control
 /// characters (but tab and line feed) U+FFFD. Bytes above 127 pass unchanged.
@@ -20,4 +20,4 @@ std::string format_number(double value, int digits = 4);
 /// A number with so many digits after the point, "–" for what is not finite. 0 <= decimals <= 9.
 std::string format_fixed(double value, int decimals);
 
-}  // namespace nala::train
+}  // namespace nala::report

@@ -1,11 +1,11 @@
-#include "train/html.h"
+#include "report/html.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 
-namespace nala::train {
+namespace nala::report {
 namespace {
 
 constexpr double kGroupedFrom = 1e4;
@@ -106,4 +106,4 @@ std::string format_fixed(double value, int decimals) {
   return text;
 }
 
-}  // namespace nala::train
+}  // namespace nala::report

@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
-namespace nala::train {
+namespace nala::report {
 
 /// One picture with what the model said about it.
-struct ReportSample {
+struct Sample {
   std::string image;  ///< the bytes of an encoded picture
   std::string mime;   ///< of `image`: image/jpeg or image/png
   std::string truth;
@@ -18,7 +18,7 @@ struct ReportSample {
 };
 
 /// Everything the page shows.
-struct Report {
+struct Page {
   std::string title;
   std::string config_yaml;                                 ///< the resolved configuration
   std::vector<std::pair<std::string, std::string>> facts;  ///< name and value, in order
@@ -27,12 +27,12 @@ struct Report {
   /// {"kind": "eval", "step": n, "weights": name, <numbers, also in nested objects>}. Every number
   /// makes a curve; null counts as not finite; lines of another shape are ignored.
   std::vector<nlohmann::json> metrics;
-  std::vector<ReportSample> samples;
+  std::vector<Sample> samples;
   bool finished = false;
 };
 
 /// One HTML page that needs nothing else: no other file, no network. Light and dark as the reader's
 /// system has it. All text is escaped, so class names and paths cannot add markup.
-std::string render_report(const Report& report);
+std::string render(const Page& page);
 
-}  // namespace nala::train
+}  // namespace nala::report

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "train/chart.h"
+#include "report/chart.h"
 
-namespace nala::train {
+namespace nala::report {
 
 /// One number of the metrics over time, e.g. top1 of the EMA weights.
 struct Curve {
@@ -42,4 +42,4 @@ std::vector<Result> results_of(const std::vector<Curve>& curves);
 /// that the line does not lag; values that are not finite stay as they are and do not count.
 std::vector<Point> smoothed(const std::vector<Point>& points, double reach);
 
-}  // namespace nala::train
+}  // namespace nala::report

@@ -1,4 +1,4 @@
-#include "train/curves.h"
+#include "report/curves.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-namespace nala::train {
+namespace nala::report {
 namespace {
 
 using nlohmann::json;
@@ -264,4 +264,4 @@ std::vector<Point> smoothed(const std::vector<Point>& points, double reach) {
   return out;
 }
 
-}  // namespace nala::train
+}  // namespace nala::report

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace nala::train {
+namespace nala::report {
 
 struct Point {
   double x = 0;
@@ -40,4 +40,4 @@ std::string render_chart(const Chart& chart);
 std::vector<double> axis_ticks(double low, double high, int count);
 std::vector<double> log_axis_ticks(double low, double high);
 
-}  // namespace nala::train
+}  // namespace nala::report
