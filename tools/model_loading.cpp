@@ -35,7 +35,9 @@ std::shared_ptr<models::Model> build_for_inference(const train::Recipe& recipe,
                                                    const io::NamedTensors& tensors,
                                                    const std::string& source,
                                                    at::Device device) {
-  auto model = models::build_model(recipe.model, recipe.task, 0);
+  models::ModelConfig settings = recipe.model;
+  settings.implementation = recipe.ops.implementation;
+  auto model = models::build_model(settings, recipe.task, 0);
   io::load_state_dict_strictly(*model, tensors, source);
   model->to(device);
   model->eval();

@@ -3,8 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
+
+#include "core/number_text.h"
 
 namespace nala {
 namespace {
@@ -16,18 +17,6 @@ constexpr std::chrono::milliseconds kInterval{100};
 
 bool on_terminal() {
   return ::isatty(STDERR_FILENO) == 1;
-}
-
-std::string duration_text(double seconds) {
-  const auto whole = static_cast<long long>(std::max(0.0, seconds) + 0.5);
-  std::array<char, 48> text{};
-  if (whole >= 3600) {
-    std::snprintf(text.data(), text.size(), "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60,
-                  whole % 60);
-  } else {
-    std::snprintf(text.data(), text.size(), "%lld:%02lld", whole / 60, whole % 60);
-  }
-  return text.data();
 }
 
 Progress::Progress(std::string label, int64_t total, int64_t done, bool shown)

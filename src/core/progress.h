@@ -37,7 +37,4 @@ class Progress {
 /// Whether standard error is a terminal.
 bool on_terminal();
 
-/// Seconds as `1:02:03` or `2:03`.
-std::string duration_text(double seconds);
-
 }  // namespace nala
