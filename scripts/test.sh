@@ -60,8 +60,8 @@ run_tests() {
 
 scripts/setup.sh --full
 failed=()
-# The thread sanitizer sees neither LibTorch's own synchronisation nor OpenMP's: the one is ignored, the other kept
-# to one thread.
+# The thread sanitizer sees neither LibTorch's own synchronisation nor OpenMP's: the one is ignored,
+# the other kept to one thread.
 export TSAN_OPTIONS=ignore_noninstrumented_modules=1
 for preset in "${sanitizers[@]}"; do
   scripts/build.sh "$preset"
