@@ -65,7 +65,7 @@ int dispatch(int argc, char** argv) {
   }
   std::string names;
   for (const Command& command : kCommands) {
-    names += " " + std::string(command.name);
+    names.append(" ").append(command.name);
   }
   throw Error(ErrorKind::usage, "unknown command '" + std::string(word) + "'; commands:" + names);
 }
