@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 #include "ops/export.h"
 #include "ops/implementations.h"
 
@@ -24,17 +26,17 @@ namespace nala::ops {
 /// has phi 0, hence y 0 and gradient 0, where the released code gives NaN.
 NALA_OPS_API at::Tensor reference_linear_attention(const Problem& problem);
 
-/// Features of queries and keys, (B, h, N, f) each.
+/// A feature as its d-wide parts, (B, h, N, d) each: two for relu_split and cosine, else one.
+using Halves = std::vector<at::Tensor>;
 struct Features {
-  at::Tensor q, k;
+  Halves q, k;
 };
 
-/// Features of queries and keys, (B, h, N, f) each with f = 2d (relu_split, cosine) or d. With the
-/// unit vector u(x) = x/|x| and the exponent p = lambda (tau + tanh |q|), or lambda without norm
-/// awareness:
+/// Features of queries and keys. With the unit vector u(x) = x/|x| and the exponent
+/// p = lambda (tau + tanh |q|), or lambda without norm awareness:
 ///
-///   relu_split  q: [relu(u)^p ; relu(-u)^p]              k: [relu(k)^lambda ; relu(-k)^lambda]
-///   cosine      q: [|u|^p cos t ; |u|^p sin t]           k: [|k|^lambda cos t ; |k|^lambda sin t]
+///   relu_split  q: relu(u)^p, relu(-u)^p              k: relu(k)^lambda, relu(-k)^lambda
+///   cosine      q: |u|^p cos t, |u|^p sin t           k: |k|^lambda cos t, |k|^lambda sin t
 ///               t = pi/4 tanh(alpha u(x))
 ///   elu         1 + elu(x)
 ///   relu        relu(x)

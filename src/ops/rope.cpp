@@ -32,10 +32,12 @@ at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& 
   if (!cos.defined()) {
     return x;
   }
-  const at::Tensor pairs = x.unflatten(-1, {x.size(-1) / 2, 2});  // (..., N, d/2, 2)
-  const at::Tensor turned =
-      at::stack({pairs.select(-1, 1).neg(), pairs.select(-1, 0)}, -1).flatten(-2);  // (..., N, d)
-  return at::addcmul(x * cos, turned, sin);
+  const auto pairs = [](const at::Tensor& y) { return y.unflatten(-1, {y.size(-1) / 2, 2}); };
+  // rot(x) is the swapped pairs with the first of each negated; the sign goes to the small table.
+  const at::Tensor sign = at::tensor({-1, 1}, sin.options());
+  const at::Tensor signed_sin = (pairs(sin) * sign).flatten(-2);  // (N, d)
+  const at::Tensor swapped = pairs(x).flip(-1).flatten(-2);       // (..., N, d)
+  return at::addcmul(x * cos, swapped, signed_sin);
 }
 
 }  // namespace nala::ops
