@@ -22,7 +22,7 @@ std::string cpu_features() {
   std::string text;
   const auto add = [&](bool there, const char* name) {
     if (there) {
-      text += (text.empty() ? "" : " ") + std::string(name);
+      text.append(text.empty() ? "" : " ").append(name);
     }
   };
   add(__builtin_cpu_supports("avx2") != 0, "avx2");

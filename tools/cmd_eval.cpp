@@ -28,12 +28,16 @@ Settings read_settings(const CommandLine& line) {
     throw Error(ErrorKind::usage, "eval: expected at most one configuration file");
   }
   if (line.operands().empty()) {
-    Settings settings{.weights = load_checkpoint(line, checkpoint)};
+    // Assigned, not initialised by name: GCC 12 destroys members left to their defaults twice when an
+    // initialiser behind them throws.
+    Settings settings;
+    settings.weights = load_checkpoint(line, checkpoint);
     settings.recipe = line.recipe(std::nullopt, config::write(settings.weights.recipe));
     settings.recipe.model = settings.weights.recipe.model;
     return settings;
   }
-  Settings settings{.recipe = line.recipe(line.operands().front())};
+  Settings settings;
+  settings.recipe = line.recipe(line.operands().front());
   settings.weights = checkpoint.empty() ? train::load_weights(settings.recipe.output)
                                         : load_checkpoint(line, checkpoint);
   settings.recipe.model = settings.weights.recipe.model;

@@ -19,7 +19,7 @@ template <class E>
 std::string names(E) {
   std::string text;
   for (const std::string_view name : names_of(E{})) {
-    text += (text.empty() ? "" : " ") + std::string(name);
+    text.append(text.empty() ? "" : " ").append(name);
   }
   return text;
 }
@@ -41,7 +41,7 @@ int list() {
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text;
   for (const int64_t size : shape) {
-    text += (text.empty() ? "" : "x") + std::to_string(size);
+    text.append(text.empty() ? "" : "x").append(std::to_string(size));
   }
   return text;
 }

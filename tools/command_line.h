@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+// A comma inside an operand is part of it: data.augment.scale=[0.5,1].
+#define CXXOPTS_VECTOR_DELIMITER '\0'
 #include <cxxopts.hpp>
 #include <filesystem>
 #include <functional>

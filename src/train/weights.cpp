@@ -55,7 +55,8 @@ void take_metadata(const std::map<std::string, std::string>& metadata,
 
 Weights from_bare_file(const fs::path& path,
                        const std::optional<models::ModelConfig>& stated_model) {
-  Weights weights{.source = path.string()};
+  Weights weights;
+  weights.source = path.string();
   bool named = false;
   if (path.extension() == ".safetensors") {
     io::Safetensors file = io::read_safetensors(path);

@@ -8,6 +8,8 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Networks this small gain nothing from a second thread, and lose much of it on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 PROGRAM = pathlib.Path(os.environ.get("NALA_PROGRAM", ROOT / "build/release/nalaformer"))
 
 # A network and a set so small that a step takes milliseconds.
