@@ -87,7 +87,8 @@ std::shared_ptr<const Dataset> open(const fs::path& root, const DataConfig& conf
   const bool train = split == Split::train;
   const fs::path folder = root / (train ? config.train : config.val);
   const fs::path other = root / (train ? config.val : config.train);
-  if (!fs::is_directory(folder)) {
+  std::error_code unreadable;  // counts as missing
+  if (!fs::is_directory(folder, unreadable)) {
     throw Error(ErrorKind::data, folder.string() + ": no such folder (data.root with data." +
                                      (train ? "train" : "val") + ")" + hint_for_missing(root));
   }
@@ -96,7 +97,7 @@ std::shared_ptr<const Dataset> open(const fs::path& root, const DataConfig& conf
     throw Error(ErrorKind::data,
                 folder.string() + ": no class folders in it" + hint_for_no_classes(folder));
   }
-  if (fs::is_directory(other)) {
+  if (fs::is_directory(other, unreadable)) {
     require_same_classes(folder, classes, other);
   }
   return std::make_shared<ImageFolder>(folder, classes);
@@ -114,7 +115,8 @@ std::shared_ptr<const Dataset> open_image_folder(const DataConfig& config, Split
 
 std::shared_ptr<const Dataset> open_digits(const DataConfig& config, Split split) {
   const fs::path root = config.root.value.empty() ? "datasets/digits" : config.root.value;
-  if (!fs::exists(root)) {
+  std::error_code unreadable;
+  if (!fs::exists(root, unreadable)) {
     throw Error(ErrorKind::data, root.string() +
                                      ": the demo digits are not there; make them with: nalaformer "
                                      "data demo");

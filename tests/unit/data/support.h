@@ -55,12 +55,17 @@ inline std::string digest(const Image& image) {
   return sha256({reinterpret_cast<const char*>(image.pixels.data()), image.pixels.size()});
 }
 
-/// A fresh folder, removed at the end.
+/// A fresh folder, in memory where possible (thousands of small files), removed at the end.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "nala_data_XXXXXX").string();
-    path_ = mkdtemp(name.data());
+    for (const auto& parent :
+         {std::filesystem::path("/dev/shm"), std::filesystem::temp_directory_path()}) {
+      std::string name = (parent / "nala_data_XXXXXX").string();
+      if (path_.empty() && mkdtemp(name.data()) != nullptr) {
+        path_ = name;
+      }
+    }
   }
   ~TemporaryFolder() {
     std::error_code ignored;
