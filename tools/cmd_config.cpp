@@ -53,7 +53,7 @@ int run_config(int argc, char** argv) {
   if (action == "print") {
     std::fputs(config::to_yaml(config::write(recipe)).c_str(), stdout);
   }
-  line.write_json({}, "cpu", recipe);
+  line.write_json(nlohmann::ordered_json::object(), "cpu", recipe);
   return 0;
 }
 

@@ -109,7 +109,7 @@ int run_eval(int argc, char** argv) {
   result["skipped"] = ordered_json::array();
   for (const auto& skipped : loader.skipped()) {
     result["skipped"].push_back({{"path", skipped.path}, {"reason", skipped.reason}});
-    std::printf("skipped: %s\n", skipped.reason.c_str());
+    std::printf("skipped: %s: %s\n", skipped.path.c_str(), skipped.reason.c_str());
   }
   line.write_json(result, device.str(), settings.recipe);
   return 0;

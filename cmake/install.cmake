@@ -1,0 +1,14 @@
+# cmake --install: the program, its libraries and the configurations. LibTorch is not copied; it is found
+# where the build found it.
+
+include(GNUInstallDirs)
+
+set_target_properties(nalaformer nala_ops nala_codecs PROPERTIES
+  INSTALL_RPATH "$ORIGIN;$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${NALA_TORCH_DIR}/lib")
+install(TARGETS nalaformer RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS nala_ops nala_codecs LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET nala_cuda)
+  install(TARGETS nala_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
+install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/nalaformer)
+install(FILES README.md LICENSE CITATION.cff DESTINATION ${CMAKE_INSTALL_DOCDIR})
