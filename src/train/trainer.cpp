@@ -256,6 +256,7 @@ void Trainer::evaluate_if_due() {
   if (!is_due(recipe_.train.eval_every_epochs)) {
     return;
   }
+  const auto begin = std::chrono::steady_clock::now();
   evaluate(*model_, "raw");
   if (average_) {
     evaluate(*average_, "ema");
@@ -263,7 +264,8 @@ void Trainer::evaluate_if_due() {
   if (state_.step != length_.total_steps) {
     write_report(false);
   }
-  interval_begin_ = std::chrono::steady_clock::now();
+  // The time spent here is not the training's.
+  interval_begin_ += std::chrono::steady_clock::now() - begin;
 }
 
 void Trainer::evaluate(models::Model& model, std::string_view weights) {
