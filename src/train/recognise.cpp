@@ -80,7 +80,7 @@ models::ModelConfig recognise_model(const io::NamedTensors& tensors, const std::
     model.embed_dims->push_back(channels);
     model.depths->push_back(depth);
     model.heads->push_back(
-        std::max<int64_t>(1, channels / (4 * reader.size(prefix + "RoPE.angle", 0))));
+        std::max<int64_t>(1, channels / (2 * reader.size(prefix + "RoPE.angle", 0))));
   }
   model.mlp_ratio =
       ratio_of(reader.size("layers.0.blocks.0.ffn.fc1.weight", 0), model.embed_dims->front());
