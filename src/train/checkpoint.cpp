@@ -24,12 +24,6 @@ constexpr uint64_t kMaxTextBytes = 16 << 20;
 constexpr const char* kPrefix = "step-";
 constexpr const char* kUnfinished = ".unfinished";
 
-std::string folder_name(int64_t step) {
-  std::array<char, 32> name{};
-  std::snprintf(name.data(), name.size(), "step-%08lld", static_cast<long long>(step));
-  return name.data();
-}
-
 std::string classes_text(const std::vector<std::string>& classes) {
   std::string text = "index\tname\n";
   for (size_t i = 0; i < classes.size(); ++i) {
@@ -153,6 +147,12 @@ std::set<std::string> verify(const fs::path& folder) {
 
 }  // namespace
 
+std::string checkpoint_name(int64_t step) {
+  std::array<char, 32> name{};
+  std::snprintf(name.data(), name.size(), "step-%08lld", static_cast<long long>(step));
+  return name.data();
+}
+
 fs::path write_checkpoint(const fs::path& root, int64_t step, const Checkpoint& checkpoint) {
   std::error_code code;
   fs::create_directories(root, code);
@@ -160,7 +160,7 @@ fs::path write_checkpoint(const fs::path& root, int64_t step, const Checkpoint& 
     throw Error(ErrorKind::file, root.string() + ": cannot make the folder: " + code.message());
   }
   check_space(root, checkpoint);
-  const fs::path folder = root / folder_name(step);
+  const fs::path folder = root / checkpoint_name(step);
   fs::path unfinished = folder;
   unfinished += kUnfinished;
   fs::remove_all(unfinished, code);
@@ -220,12 +220,15 @@ std::vector<fs::path> checkpoint_folders(const fs::path& root) {
   return folders;
 }
 
-void remove_old_checkpoints(const fs::path& root, int64_t keep) {
+void remove_old_checkpoints(const fs::path& root, int64_t current, int64_t keep) {
   std::error_code code;
   const fs::path best = fs::read_symlink(root / "best", code);
+  const std::string newest = checkpoint_name(current);
   int64_t kept = 0;
   for (const fs::path& folder : checkpoint_folders(root)) {
-    if (++kept > keep && folder.filename() != best) {
+    // A later step is damaged, or of a course that was given up: the run stands at `current`.
+    const bool later = folder.filename().string() > newest;
+    if (later || (++kept > keep && folder.filename() != best)) {
       fs::remove_all(folder, code);
     }
   }

@@ -38,8 +38,11 @@ std::optional<std::string> checkpoint_fault(const std::filesystem::path& folder)
 /// The step folders below `root`, newest first, valid or not.
 std::vector<std::filesystem::path> checkpoint_folders(const std::filesystem::path& root);
 
-/// Removes all but the `keep` newest step folders, what `best` points at, and left-overs of writes
-/// that were cut off.
-void remove_old_checkpoints(const std::filesystem::path& root, int64_t keep);
+/// Name of the folder of a step.
+std::string checkpoint_name(int64_t step);
+
+/// Removes all but the `keep` newest step folders up to `current` (just written and verified), what
+/// `best` points at, and what a cut-off write or a damaged later checkpoint left behind.
+void remove_old_checkpoints(const std::filesystem::path& root, int64_t current, int64_t keep);
 
 }  // namespace nala::train

@@ -81,10 +81,12 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
 }
 
 RunOutcome Trainer::run(const RunFolder& folder) {
+  folder_ = folder;
+  mend_links();
   if (state_.step >= length_.total_steps) {
+    write_report(true);
     return RunOutcome::already_done;
   }
-  folder_ = folder;
   write_file(folder.config(), config::to_yaml(config::write(recipe_)));
   metrics_ = std::make_unique<MetricsLog>(folder.metrics(), state_.metrics_bytes);
   progress_ =
@@ -313,7 +315,20 @@ void Trainer::save(const std::filesystem::path& root, bool is_best) {
   if (is_best) {
     replace_link(folder.filename(), root / "best");
   }
-  remove_old_checkpoints(root, recipe_.checkpoint.keep);
+  remove_old_checkpoints(root, state_.step, recipe_.checkpoint.keep);
+}
+
+void Trainer::mend_links() const {
+  const std::filesystem::path root = folder_->checkpoints();
+  const std::string name = checkpoint_name(state_.step);
+  if (!std::filesystem::is_directory(root / name)) {
+    return;
+  }
+  replace_link(name, root / "latest");
+  if (state_.best.step == state_.step) {
+    replace_link(name, root / "best");
+  }
+  remove_old_checkpoints(root, state_.step, recipe_.checkpoint.keep);
 }
 
 void Trainer::write_report(bool finished) {

@@ -77,6 +77,8 @@ class Trainer {
   void evaluate_if_due();
   void evaluate(models::Model& model, std::string_view weights);
   void save(const std::filesystem::path& root, bool is_best);
+  // What a kill between a checkpoint's rename and the steps behind it left undone.
+  void mend_links() const;
   void write_report(bool finished);
   [[nodiscard]] bool is_due(double every_epochs) const;
 

@@ -1,5 +1,6 @@
 """Kill -9 at random moments; the resumed run ends with the bytes of an undisturbed one."""
 
+import os
 import pathlib
 import random
 import subprocess
@@ -23,11 +24,22 @@ def bytes_of(folder):
     return found
 
 
+def share_left(folder, total):
+    """The part of the run that its newest checkpoint leaves to do."""
+    latest = folder / "checkpoints/latest"
+    done = int(os.readlink(latest).removeprefix("step-")) if latest.is_symlink() else 0
+    return 1 - done / total
+
+
 def test_killed_runs_resume_bit_for_bit(tiny, tmp_path):
     keys = ["checkpoint.every_steps=2", "train.epochs=12"]
     begin = time.monotonic()
+    assert run("train", tiny, *keys, "--dry-run").status == 0
+    start_up = time.monotonic() - begin
+    begin = time.monotonic()
     assert run("train", tiny, *keys, f"output={tmp_path / 'whole'}").status == 0
-    length = time.monotonic() - begin
+    length = time.monotonic() - begin - start_up
+    total = int(os.readlink(tmp_path / "whole/checkpoints/latest").removeprefix("step-"))
     expected = bytes_of(tmp_path / "whole")
     moments = random.Random(20)
     kills = kills_while_saving = 0
@@ -40,7 +52,8 @@ def test_killed_runs_resume_bit_for_bit(tiny, tmp_path):
             if wanted == 0:
                 assert process.wait(timeout=600) == 0, process.stderr.read()
                 break
-            deadline = time.monotonic() + moments.uniform(0.2, 1.0) * length
+            deadline = time.monotonic() + start_up + (
+                moments.uniform(0, 0.7) * length * share_left(folder, total))
             # Every other kill waits for the moment a checkpoint is being written.
             saving = wanted % 2 == 1
             while process.poll() is None and time.monotonic() < deadline:

@@ -28,6 +28,9 @@ TEST(ModelConfig, DefaultsToTheSmallestOfTheZoo) {
   EXPECT_EQ(model.name, "nalaformer_xt");
   EXPECT_EQ(model.embed_dims, (std::array<int64_t, 4>{32, 64, 128, 384}));
   EXPECT_EQ(model.ffn_dim(3), 1344);
+  EXPECT_EQ(model.attention.lambd, 3);
+  EXPECT_EQ(model.attention.tau, 0.5);
+  EXPECT_EQ(model.attention.alpha, 20);
   EXPECT_EQ(model.blocks[1], std::vector<BlockKind>(2, BlockKind::linear));
   EXPECT_EQ(model.blocks[2], std::vector<BlockKind>(2, BlockKind::softmax));
 }

@@ -223,6 +223,16 @@ TEST(LinearAttention, RefusesImpossibleArguments) {
   refuses(narrow, "multiple of 4");
 }
 
+TEST(LinearAttention, DefaultsAreTheSpecified) {
+  const LinearAttentionOptions options;
+  EXPECT_EQ(options.map, FeatureMap::relu_split);
+  EXPECT_TRUE(options.norm_aware);
+  EXPECT_EQ(options.lambd, 3);
+  EXPECT_EQ(options.tau, 0.5);
+  EXPECT_EQ(options.alpha, 20);
+  EXPECT_EQ(options.eps, 1e-6);
+}
+
 TEST(Implementations, AreChosenByName) {
   const Problem problem = drawn_problem({}, FeatureMap::relu_split);
   ASSERT_FALSE(implementations().empty());

@@ -91,7 +91,7 @@ TEST_F(Checkpoints, CutOffWritesAreIgnoredAndCleared) {
   fs::create_directories(root_ / "step-00000002.unfinished");
   std::ofstream(root_ / "step-00000002.unfinished/model.safetensors") << "half";
   EXPECT_EQ(checkpoint_folders(root_).size(), 1U);
-  remove_old_checkpoints(root_, 1);
+  remove_old_checkpoints(root_, 1, 1);
   EXPECT_FALSE(fs::exists(root_ / "step-00000002.unfinished"));
   EXPECT_FALSE(checkpoint_fault(root_ / "latest").has_value());
 }
@@ -102,13 +102,23 @@ TEST_F(Checkpoints, OldOnesGoAndTheBestStays) {
     if (step == 2) {
       replace_link("step-00000002", root_ / "best");
     }
-    remove_old_checkpoints(root_, 2);
+    remove_old_checkpoints(root_, step, 2);
   }
   std::vector<std::string> left;
   for (const fs::path& folder : checkpoint_folders(root_)) {
     left.push_back(folder.filename().string());
   }
   EXPECT_EQ(left, (std::vector<std::string>{"step-00000005", "step-00000004", "step-00000002"}));
+}
+
+TEST_F(Checkpoints, DamagedLaterOnesNeverPushOutTheValidOne) {
+  write_checkpoint(root_, 2, sample(1));
+  const fs::path later = write_checkpoint(root_, 9, sample(1));
+  fs::resize_file(later / "model.safetensors", 3);
+  write_checkpoint(root_, 3, sample(1));
+  remove_old_checkpoints(root_, 3, 1);
+  EXPECT_EQ(checkpoint_folders(root_).size(), 1U);
+  EXPECT_EQ(newest_valid_checkpoint(root_, log_)->filename(), "step-00000003");
 }
 
 TEST_F(Checkpoints, ManifestsThatPointOutsideAreRefused) {
