@@ -51,6 +51,13 @@ std::span<const std::string_view> names_of(EvalCrop) {
   return kNames;
 }
 
+void AffineConfig::check(const AffineConfig& c, const config::Where& fail) {
+  check_pair(fail, "scale", c.scale);
+  if (!c.fill.empty() && c.fill.size() != 3) {
+    fail("fill", "expected three numbers, one per colour, or []");
+  }
+}
+
 void AugmentConfig::check(const AugmentConfig& c, const config::Where& fail) {
   check_pair(fail, "scale", c.scale);
   check_pair(fail, "ratio", c.ratio);

@@ -38,6 +38,30 @@ enum class EvalCrop {
 };
 std::span<const std::string_view> names_of(EvalCrop);
 
+/// A random affine map of a training picture; what torchvision calls RandomAffine.
+struct AffineConfig {
+  double probability = 0.0;
+  double rotate = 0.0;
+  double shear = 0.0;
+  double translate = 0.0;
+  std::vector<double> scale{1.0, 1.0};
+  std::vector<double> fill;
+
+  template <class V>
+  static void fields(AffineConfig& c, V&& v) {
+    v("probability", c.probability, "probability of mapping a picture; 0: off",
+      config::between(0.0, 1.0));
+    v("rotate", c.rotate, "largest rotation to either side, in degrees",
+      config::between(0.0, 180.0));
+    v("shear", c.shear, "largest slant to either side, in degrees", config::between(0.0, 80.0));
+    v("translate", c.translate, "largest shift, as a share of the side", config::between(0.0, 1.0));
+    v("scale", c.scale, "smallest and largest enlargement", config::between(0.01, 100.0));
+    v("fill", c.fill, "colour beyond the border: three numbers in 0 ... 1; []: data.mean",
+      config::between(0.0, 1.0));
+  }
+  static void check(const AffineConfig& c, const config::Where& fail);
+};
+
 /// Training transforms (protocols.md b.1 and b.2). Mixup and CutMix are off unless asked for.
 struct AugmentConfig {
   TrainCrop crop = TrainCrop::random_resized;
@@ -45,6 +69,7 @@ struct AugmentConfig {
   std::vector<double> ratio{0.75, 4.0 / 3.0};
   int64_t padding = 4;
   double flip = 0.5;
+  AffineConfig affine;
   double mixup = 0.0;
   double cutmix = 0.0;
   double mix_probability = 1.0;
@@ -63,6 +88,7 @@ struct AugmentConfig {
     v("ratio", c.ratio, "random_resized: smallest and largest width / height", config::above(0.0));
     v("padding", c.padding, "padded: zeros added on each side, in pixels", config::between(0, 512));
     v("flip", c.flip, "probability of mirroring left and right", config::between(0.0, 1.0));
+    v("affine", c.affine, "random rotation, slant, shift and enlargement");
     v("mixup", c.mixup, "Mixup's alpha; 0: off", config::at_least(0.0));
     v("cutmix", c.cutmix, "CutMix's alpha; 0: off", config::at_least(0.0));
     v("mix_probability", c.mix_probability, "probability that a group is mixed",

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/transforms/affine.h"
 #include "data/transforms/crop.h"
 #include "data/transforms/resize.h"
 
@@ -59,7 +60,7 @@ Image augment(const Image& image, const DataConfig& config, Rng& rng) {
   if (rng.chance(config.augment.flip)) {
     flip_horizontal(out);
   }
-  return out;
+  return random_affine(out, config, rng);
 }
 
 Image resize_for_eval(const Image& image, const DataConfig& config) {

@@ -10,7 +10,7 @@
 
 namespace nala::data {
 
-/// Random crop to data.image_size, then mirroring (protocols.md b.1, train order).
+/// Random crop to data.image_size, mirroring (protocols.md b.1, train order), random affine map.
 Image augment(const Image& image, const DataConfig& config, Rng& rng);
 
 /// Short side to the evaluation size, long side in proportion, then the centre (protocols.md b.1,
