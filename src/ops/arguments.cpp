@@ -7,8 +7,8 @@ namespace {
 
 void check_operand(const char* op, const char* name, const at::Tensor& x, const at::Tensor& q) {
   TORCH_CHECK(x.defined(), op, ": ", name, " is undefined");
-  TORCH_CHECK(x.sizes() == q.sizes(), op, ": ", name, " has shape ", x.sizes(), ", q has ",
-              q.sizes(), "; they must be equal");
+  TORCH_CHECK(x.sym_sizes() == q.sym_sizes(), op, ": ", name, " has shape ", x.sym_sizes(),
+              ", q has ", q.sym_sizes(), "; they must be equal");
   TORCH_CHECK(x.scalar_type() == q.scalar_type(), op, ": ", name, " is ", x.scalar_type(),
               ", q is ", q.scalar_type(), "; they must be equal");
   TORCH_CHECK(x.device() == q.device(), op, ": ", name, " is on ", x.device(), ", q on ",
@@ -16,9 +16,10 @@ void check_operand(const char* op, const char* name, const at::Tensor& x, const 
 }
 
 void check_table(const char* op, const char* name, const at::Tensor& table, const at::Tensor& q) {
-  TORCH_CHECK(table.dim() == 2 && table.size(0) == q.size(2) && table.size(1) == q.size(3), op,
-              ": ", name, " has shape ", table.sizes(), ", expected (N, d) = (", q.size(2), ", ",
-              q.size(3), ")");
+  TORCH_CHECK(
+      table.dim() == 2 && table.sym_size(0) == q.sym_size(2) && table.sym_size(1) == q.sym_size(3),
+      op, ": ", name, " has shape ", table.sym_sizes(), ", expected (N, d) = (", q.sym_size(2),
+      ", ", q.sym_size(3), ")");
   TORCH_CHECK(at::isFloatingType(table.scalar_type()), op, ": ", name, " is ", table.scalar_type(),
               ", expected a floating dtype");
   TORCH_CHECK(table.device() == q.device(), op, ": ", name, " is on ", table.device(), ", q on ",
@@ -32,9 +33,9 @@ void check_arguments(const char* op, const AttentionArguments& arguments) {
   TORCH_CHECK(q.defined() && q.dim() == 4, op, ": q must have shape (B, h, N, d)");
   TORCH_CHECK(at::isFloatingType(q.scalar_type()), op, ": q is ", q.scalar_type(),
               ", expected a floating dtype");
-  TORCH_CHECK(q.size(2) >= 1, op, ": N must be at least 1, q has shape ", q.sizes());
-  TORCH_CHECK(q.size(3) >= 4 && q.size(3) % 4 == 0, op, ": d must be a multiple of 4, q has shape ",
-              q.sizes());
+  TORCH_CHECK(q.sym_size(2) >= 1, op, ": N must be at least 1, q has shape ", q.sym_sizes());
+  TORCH_CHECK(q.sym_size(3) >= 4 && q.sym_size(3) % 4 == 0, op,
+              ": d must be a multiple of 4, q has shape ", q.sym_sizes());
   check_operand(op, "k", k, q);
   check_operand(op, "v", v, q);
   TORCH_CHECK(cos.defined() == sin.defined(), op,
@@ -43,6 +44,12 @@ void check_arguments(const char* op, const AttentionArguments& arguments) {
     check_table(op, "cos", cos, q);
     check_table(op, "sin", sin, q);
   }
+}
+
+void check_gradient(const char* op, const at::Tensor& dy, const at::Tensor& q) {
+  TORCH_CHECK(dy.sym_sizes() == q.sym_sizes(), op, ": dy has shape ", dy.sym_sizes(), ", q has ",
+              q.sym_sizes(), "; they must be equal");
+  TORCH_CHECK(dy.device() == q.device(), op, ": dy is on ", dy.device(), ", q on ", q.device());
 }
 
 at::Tensor tokens_first(const at::Tensor& y) {

@@ -15,8 +15,11 @@ struct AttentionArguments {
 
 /// Throws c10::Error naming `op` and the argument unless q, k, v are (B, h, N, d) of one floating
 /// dtype and device with N >= 1 and d a multiple of 4, and cos, sin are both undefined or both (N,
-/// d).
+/// d). Sizes may be symbolic.
 void check_arguments(const char* op, const AttentionArguments& arguments);
+
+/// Throws c10::Error unless dy has the shape and the device of q.
+void check_gradient(const char* op, const at::Tensor& dy, const at::Tensor& q);
 
 /// Copies y (B, h, N, d) into memory order (B, N, h, d) unless it is in it.
 at::Tensor tokens_first(const at::Tensor& y);

@@ -4,9 +4,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <string_view>
 
 #include "ops/export.h"
 #include "ops/feature_maps.h"
+#include "ops/implementations.h"
 
 namespace nala::ops {
 
@@ -32,5 +34,8 @@ NALA_OPS_API at::Tensor linear_attention(const at::Tensor& q,
                                          const at::Tensor& cos,
                                          const at::Tensor& sin,
                                          const LinearAttentionOptions& options = {});
+
+/// The same for a problem, not yet checked.
+NALA_OPS_API at::Tensor linear_attention(const Problem& problem, std::string_view implementation);
 
 }  // namespace nala::ops

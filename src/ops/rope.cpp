@@ -32,7 +32,7 @@ at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& 
   if (!cos.defined()) {
     return x;
   }
-  const auto pairs = [](const at::Tensor& y) { return y.unflatten(-1, {y.size(-1) / 2, 2}); };
+  const auto pairs = [](const at::Tensor& y) { return y.unflatten(-1, {-1, 2}); };
   // rot(x) is the swapped pairs with the first of each negated; the sign goes to the small table.
   const at::Tensor sign = at::tensor({-1, 1}, sin.options());
   const at::Tensor signed_sin = (pairs(sin) * sign).flatten(-2);  // (N, d)
