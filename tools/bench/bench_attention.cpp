@@ -118,7 +118,7 @@ Measured measure_softmax(const ops::Problem& problem, const Settings& settings) 
     const auto backward = [&] {
       y.backward(dy, /*retain_graph=*/true);
       for (const at::Tensor& x : {leaves.q, leaves.k, leaves.v}) {
-        x.mutable_grad() = {};
+        x.mutable_grad() = at::Tensor();
       }
     };
     own.backward_bytes = peak_extra_bytes(backward) - 3 * bytes;
