@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 
+#include "ops/cpu/linear_attention.h"
 #include "ops/reference.h"
 
 namespace nala::ops {
@@ -15,6 +16,8 @@ std::string_view never_refuses(const Problem&) {
 }
 
 constexpr std::array kImplementations = {
+    Implementation{"avx512", cpu::avx512_refuses, cpu::avx512_forward, cpu::avx512_backward},
+    Implementation{"avx2", cpu::avx2_refuses, cpu::avx2_forward, cpu::avx2_backward},
     Implementation{"reference", never_refuses, reference_forward, reference_backward},
 };
 

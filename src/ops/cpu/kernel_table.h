@@ -42,9 +42,11 @@ struct KernelTable {
   static size_t scratch(const Setup& setup) {
     const auto panels = static_cast<size_t>(panels_of<V>(setup.d));
     const size_t padded = panels * V::kWidth;
-    const size_t block = kBlockTokens * padded;
+    const size_t block = (kBlockTokens + kPanelGap) * padded;
+    const size_t state = (2 * padded + kPanelGap) * padded;
     // x and dy, features and their gradients, five kept; S and its transpose; small rest.
-    return 11 * block + 4 * padded * padded + 4 * padded + (kBlockTokens + 64) * V::kWidth + 256;
+    return 11 * block + 2 * state + 2 * kPanelGap * padded + 4 * padded +
+           (kBlockTokens + 64) * V::kWidth + 256;
   }
   static void key_state(const Setup& setup,
                         const Sequence& sequence,

@@ -11,15 +11,18 @@ namespace nala::ops::cpu {
 inline constexpr int kBlockTokens = 64;
 
 /// A matrix in panels of one vector's columns: panel j holds columns j W ... j W + W - 1 of every
-/// row, row after row.
+/// row, row after row; the next panel begins `stride` rows further on.
 template <class V>
 struct Panels {
   float* data;
-  int rows;
+  int stride;
   float* at(int panel, int row) const {
-    return data + (static_cast<int64_t>(panel) * rows + row) * V::kWidth;
+    return data + (static_cast<int64_t>(panel) * stride + row) * V::kWidth;
   }
 };
+/// Rows left free behind a panel: without them panels would lie 4 KiB apart and compete for the
+/// same few places in the first-level cache.
+inline constexpr int kPanelGap = 8;
 
 template <class V>
 inline int panels_of(int columns) {

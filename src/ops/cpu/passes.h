@@ -17,7 +17,8 @@ class Workspace {
     return taken;
   }
   Panels<V> panels(int count, int rows) {
-    return {floats(static_cast<int64_t>(count) * rows * V::kWidth), rows};
+    const int stride = rows + kPanelGap;
+    return {floats(static_cast<int64_t>(count) * stride * V::kWidth), stride};
   }
 
  private:
@@ -107,6 +108,11 @@ inline void clear(float* x, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     x[i] = 0;
   }
+}
+
+template <class V>
+inline void clear_panels(const Panels<V>& x, int panels) {
+  clear(x.data, static_cast<int64_t>(panels) * x.stride * V::kWidth);
 }
 
 /// A block of tokens and its features.
@@ -253,7 +259,7 @@ void key_state(
   const Panels<V> v = space.panels(at.panels, kBlockTokens);
   const Panels<V> product = space.panels(at.panels, at.features());
   float* const sum = space.floats(at.features());
-  clear(product.data, static_cast<int64_t>(at.features()) * at.padded);
+  clear_panels<V>(product, at.panels);
   clear(sum, at.features());
   for_each_block(range, [&](int64_t begin, int count) {
     load_rows<V>(sequence.v, begin, count, at.d, v);
@@ -348,10 +354,10 @@ void query_gradient(const Setup& setup,
   float* const mean_gradient = space.floats(at.features());
   float* const parts = space.floats(kBlockTokens * V::kWidth);
   pack<V>(states.state.product, at, state);
-  transpose<V>(state, at.panels, state_t);
+  transpose<V>(state, at.panels, at.features(), state_t);
   pack_mean<V>(states.state.mean, at, mean);
   const Panels<V> state_gradient = state;  // its place is free now
-  clear(state_gradient.data, static_cast<int64_t>(at.features()) * at.padded);
+  clear_panels<V>(state_gradient, at.panels);
   clear(mean_gradient, at.features());
   PerToken dn;  // gradient in the normaliser's denominator
   for_each_block(range, [&](int64_t begin, int count) {
@@ -406,7 +412,7 @@ void key_gradient(const Setup& setup,
   const Panels<V> state_t = space.panels(at.feature_panels(), at.padded);
   float* const mean = space.floats(at.features());
   pack<V>(gradient.product, at, state);
-  transpose<V>(state, at.panels, state_t);
+  transpose<V>(state, at.panels, at.features(), state_t);
   pack_mean<V>(gradient.mean, at, mean);
   for_each_block(range, [&](int64_t begin, int count) {
     load_rows<V>(sequence.v, begin, count, at.d, v);

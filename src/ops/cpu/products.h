@@ -11,24 +11,31 @@ inline void accumulate_tile(
     const float* a, const Panels<V>& b, int count, int panel, int row, const Panels<V>& sum) {
   constexpr int kRows = V::kTileRows;
   typename V::Reg tile[kRows][kPanels];
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int c = 0; c < kPanels; ++c) {
       tile[r][c] = V::load(sum.at(panel + c, row + r));
     }
   }
   for (int t = 0; t < count; ++t) {
     typename V::Reg x[kPanels];
+#pragma GCC unroll 8
     for (int c = 0; c < kPanels; ++c) {
       x[c] = V::load(b.at(panel + c, t));
     }
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const typename V::Reg factor = V::set(a[t * V::kWidth + r]);
+#pragma GCC unroll 8
       for (int c = 0; c < kPanels; ++c) {
         tile[r][c] = V::fma(factor, x[c], tile[r][c]);
       }
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int c = 0; c < kPanels; ++c) {
       V::store(sum.at(panel + c, row + r), tile[r][c]);
     }
@@ -41,7 +48,9 @@ inline void multiply_tile(
     const Panels<V>& a, int depth, const Panels<V>& m, int panel, int row, const Panels<V>& out) {
   constexpr int kRows = V::kTileRows;
   typename V::Reg tile[kRows][kPanels];
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int c = 0; c < kPanels; ++c) {
       tile[r][c] = V::zero();
     }
@@ -50,18 +59,23 @@ inline void multiply_tile(
     const float* factors = a.at(p, row);
     for (int w = 0; w < V::kWidth; ++w) {
       typename V::Reg x[kPanels];
+#pragma GCC unroll 8
       for (int c = 0; c < kPanels; ++c) {
         x[c] = V::load(m.at(panel + c, p * V::kWidth + w));
       }
+#pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         const typename V::Reg factor = V::set(factors[r * V::kWidth + w]);
+#pragma GCC unroll 8
         for (int c = 0; c < kPanels; ++c) {
           tile[r][c] = V::fma(factor, x[c], tile[r][c]);
         }
       }
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int c = 0; c < kPanels; ++c) {
       V::store(out.at(panel + c, row + r), tile[r][c]);
     }
@@ -120,11 +134,11 @@ void multiply(const Panels<V>& a,
   });
 }
 
-/// out = m^T; m has `panels` panels and m.rows rows, a multiple of the width.
+/// out = m^T; m has `panels` panels and `rows` rows, a multiple of the width.
 template <class V>
-void transpose(const Panels<V>& m, int panels, const Panels<V>& out) {
+void transpose(const Panels<V>& m, int panels, int rows, const Panels<V>& out) {
   for (int j = 0; j < panels; ++j) {
-    for (int r = 0; r < m.rows; ++r) {
+    for (int r = 0; r < rows; ++r) {
       for (int w = 0; w < V::kWidth; ++w) {
         out.at(r / V::kWidth, j * V::kWidth + w)[r % V::kWidth] = m.at(j, r)[w];
       }
