@@ -2,10 +2,13 @@
 
 #include <torch/torch.h>
 
+#include "ops/epilogue.h"
 #include "ops/softmax_attention.h"
 
 namespace nala::models {
 namespace {
+
+constexpr double kLayerNormEps = 1e-5;
 
 ops::LinearAttentionOptions operator_options(const AttentionOptions& options) {
   const std::string_view name =
@@ -32,7 +35,7 @@ AttentionImpl::AttentionImpl(AttentionOptions options)
       lepe_(options_.config.lepe ? register_module("lepe", Conv2d(depthwise(options_.dim, 5)))
                                  : Conv2d(nullptr)),
       out_proj_(register_module("out_proj", Linear(options_.dim, options_.dim))),
-      ln_(register_module("ln", LayerNorm(options_.dim, 1e-5))) {}
+      ln_(register_module("ln", LayerNorm(options_.dim, kLayerNormEps))) {}
 
 at::Tensor AttentionImpl::attend(const at::Tensor& q,
                                  const at::Tensor& k,
@@ -62,14 +65,17 @@ at::Tensor AttentionImpl::forward(const at::Tensor& tokens,
     }
     // One unbind, not four slices: its gradient is written once.
     const auto parts = packed.unflatten(-1, {-1, options_.dim}).unbind(2);  // (B, N, C) each
-    mixed = attend(parts[0], parts[1], parts[2], rotation);
+    ops::Epilogue epilogue{.y = attend(parts[0], parts[1], parts[2], rotation),
+                           .weight = ln_->weight,
+                           .bias = ln_->bias,
+                           .eps = kLayerNormEps};
     if (lepe_) {
-      mixed = mixed + tokens_of(lepe_(map_of(parts[2], height, width)));
+      epilogue.lepe = tokens_of(lepe_(map_of(parts[2], height, width)));  // (B, N, C)
     }
-    mixed = ln_(mixed);
     if (options_.config.gate) {
-      mixed = mixed * at::silu(parts[3]);
+      epilogue.gate = parts[3];
     }
+    mixed = ops::attention_epilogue(epilogue);
   }
   return out_proj_(mixed);
 }

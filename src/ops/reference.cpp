@@ -144,6 +144,10 @@ Forward reference_forward(const Problem& problem) {
 }
 
 Gradients reference_backward(const Problem& problem, const Forward&, const at::Tensor& dy) {
+  // The dispatcher calls kernels below autograd, which this one needs.
+  c10::impl::LocalDispatchKeySet keys = c10::impl::tls_local_dispatch_key_set();
+  keys.excluded_ = keys.excluded_ - c10::autograd_dispatch_keyset_with_ADInplaceOrView;
+  const c10::impl::ForceDispatchKeyGuard with_autograd(keys);
   const at::AutoGradMode enable(true);
   Problem leaves = problem;
   for (at::Tensor* x : {&leaves.q, &leaves.k, &leaves.v}) {

@@ -34,9 +34,10 @@ at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& 
   }
   const auto pairs = [](const at::Tensor& y) { return y.unflatten(-1, {-1, 2}); };
   // rot(x) is the swapped pairs with the first of each negated; the sign goes to the small table.
-  const at::Tensor sign = at::tensor({-1, 1}, sin.options());
-  const at::Tensor signed_sin = (pairs(sin) * sign).flatten(-2);  // (N, d)
-  const at::Tensor swapped = pairs(x).flip(-1).flatten(-2);       // (..., N, d)
+  const at::Tensor by_pair = pairs(sin);  // (N, d/2, 2)
+  const at::Tensor signed_sin =
+      at::stack({by_pair.select(-1, 0).neg(), by_pair.select(-1, 1)}, -1).flatten(-2);  // (N, d)
+  const at::Tensor swapped = pairs(x).flip(-1).flatten(-2);  // (..., N, d)
   return at::addcmul(x * cos, swapped, signed_sin);
 }
 

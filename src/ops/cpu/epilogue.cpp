@@ -154,9 +154,10 @@ EpilogueGradients epilogue_backward(const Epilogue& given,
   for_each_chunk(call.shape, rows, [&](int64_t chunk, const RowRange& range) {
     kernels->backward(call, range, parameter_sums + chunk * 2 * channels);
   });
-  const at::Tensor total = sums.sum(0);  // (2, C)
-  return {dx, dgate, total[0].to(given.weight.scalar_type()),
-          total[1].to(given.bias.scalar_type())};
+  const auto total = [&](int64_t parameter, const at::Tensor& like) {
+    return sums.select(1, parameter).sum(0).to(like.scalar_type());  // (C)
+  };
+  return {dx, dgate, total(0, given.weight), total(1, given.bias)};
 }
 
 }  // namespace nala::ops::cpu
