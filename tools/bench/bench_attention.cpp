@@ -158,7 +158,7 @@ ordered_json row_of(const Case& shape, const Settings& settings, const Measured&
           {"feature_map", linear ? ops::names_of(settings.map)[static_cast<size_t>(settings.map)]
                                  : std::string_view("softmax")},
           {"device", settings.device.str()},
-          {"dtype", c10::toString(shape.dtype)},
+          {"dtype", dtype_name(shape.dtype)},
           {"batch", shape.batch},
           {"heads", shape.heads},
           {"head_dim", shape.d},
@@ -178,7 +178,7 @@ ordered_json row_of(const Case& shape, const Settings& settings, const Measured&
 }
 
 void print_heading() {
-  std::printf("%-14s %-8s %5s %2s %4s %6s %28s %28s %10s %10s %7s %8s\n", "implementation", "dtype",
+  std::printf("%-14s %-9s %5s %2s %4s %6s %28s %28s %10s %10s %7s %8s\n", "implementation", "dtype",
               "batch", "h", "d", "N", "forward ms (least - most)", "backward ms (least - most)",
               "extra", "backward", "GB/s", "GFLOP/s");
 }
@@ -188,8 +188,8 @@ void print_row(const Case& shape, const Settings& settings, const Measured& m) {
     return fixed(t.median, 3) + " (" + fixed(t.least, 3) + " - " + fixed(t.most, 3) + ")";
   };
   const bool linear = m.name != "softmax";
-  std::printf("%-14s %-8s %5jd %2jd %4jd %6jd %28s %28s %10s %10s %7s %8s\n", m.name.c_str(),
-              c10::toString(shape.dtype), static_cast<intmax_t>(shape.batch),
+  std::printf("%-14s %-9s %5jd %2jd %4jd %6jd %28s %28s %10s %10s %7s %8s\n", m.name.c_str(),
+              dtype_name(shape.dtype).c_str(), static_cast<intmax_t>(shape.batch),
               static_cast<intmax_t>(shape.heads), static_cast<intmax_t>(shape.d),
               static_cast<intmax_t>(shape.tokens), times(m.forward).c_str(),
               settings.backward ? times(m.backward).c_str() : "",
@@ -287,7 +287,7 @@ int bench_attention(int argc, char** argv) {
   const MachineRates rates = machine_rates(settings.device, cases.front().dtype);
   std::printf("%s, %d threads: copies %.1f GB/s, matrix product %.1f GFLOP/s (%s)\n\n",
               settings.device.str().c_str(), at::get_num_threads(), rates.copy_gb_per_s,
-              rates.gflop_per_s, c10::toString(cases.front().dtype));
+              rates.gflop_per_s, dtype_name(cases.front().dtype).c_str());
   print_heading();
   ordered_json rows = ordered_json::array();
   for (const Case& shape : cases) {

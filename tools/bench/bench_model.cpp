@@ -101,14 +101,14 @@ using Measure =
     Row (*)(const train::Recipe&, int64_t, at::ScalarType, at::Device, const Repetition&);
 
 void print_heading(const std::string& title) {
-  std::printf("%s\n\n%-8s %6s %12s %30s %12s\n", title.c_str(), "dtype", "batch", "pictures/s",
+  std::printf("%s\n\n%-9s %6s %12s %30s %12s\n", title.c_str(), "dtype", "batch", "pictures/s",
               "ms per batch (least - most)", "peak memory");
 }
 
 void print_row(const Row& row) {
   const std::string times = fixed(row.timing.median, 2) + " (" + fixed(row.timing.least, 2) +
                             " - " + fixed(row.timing.most, 2) + ")";
-  std::printf("%-8s %6jd %12s %30s %12s\n", c10::toString(row.dtype),
+  std::printf("%-9s %6jd %12s %30s %12s\n", dtype_name(row.dtype).c_str(),
               static_cast<intmax_t>(row.batch),
               fixed(1e3 * static_cast<double>(row.batch) / row.timing.median, 1).c_str(),
               times.c_str(), bytes_text(row.peak_bytes).c_str());
@@ -118,7 +118,7 @@ void print_row(const Row& row) {
 ordered_json to_json(const train::Recipe& recipe, const Row& row) {
   return {{"variant", models::resolve(recipe.model).name},
           {"batch", row.batch},
-          {"dtype", c10::toString(row.dtype)},
+          {"dtype", dtype_name(row.dtype)},
           {"height", recipe.data.height()},
           {"width", recipe.data.width()},
           {"images_per_second", 1e3 * static_cast<double>(row.batch) / row.timing.median},

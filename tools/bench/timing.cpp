@@ -107,16 +107,16 @@ MachineRates machine_rates(at::Device device, at::ScalarType dtype) {
 }
 
 at::ScalarType dtype_named(const std::string& name) {
-  if (name == "float32") {
-    return at::kFloat;
-  }
-  if (name == "bfloat16") {
-    return at::kBFloat16;
-  }
-  if (name == "float16") {
-    return at::kHalf;
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    if (dtype_name(dtype) == name) {
+      return dtype;
+    }
   }
   throw Error(ErrorKind::usage, "--dtype: unknown '" + name + "'; known: float32 bfloat16 float16");
+}
+
+std::string dtype_name(at::ScalarType dtype) {
+  return dtype == at::kFloat ? "float32" : dtype == at::kBFloat16 ? "bfloat16" : "float16";
 }
 
 std::vector<std::string> split_list(const std::string& text) {

@@ -49,6 +49,8 @@ MachineRates machine_rates(at::Device device, at::ScalarType dtype);
 
 /// "float32" -> at::kFloat; float32, bfloat16, float16. Throws Error(usage).
 at::ScalarType dtype_named(const std::string& name);
+/// The reverse.
+std::string dtype_name(at::ScalarType dtype);
 
 /// The parts of a list written with commas; positive integers of one. Throw Error(usage) naming the
 /// option.
