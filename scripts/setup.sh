@@ -17,7 +17,8 @@ readonly kPackages=(
   cmake ninja-build g++ ccache mold pkg-config git python3-venv
   # libraries of the program
   libyaml-cpp-dev libspdlog-dev libcxxopts-dev nlohmann-json3-dev libssl-dev
-  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libturbojpeg0-dev libspng-dev
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libturbojpeg0-dev
+  libjpeg62-turbo-dev libspng-dev
   # libraries of the tests
   libgtest-dev libgmock-dev
 )

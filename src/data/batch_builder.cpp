@@ -8,7 +8,6 @@
 #include "core/rng.h"
 #include "data/image_io.h"
 #include "data/mix.h"
-#include "data/transforms/pipeline.h"
 
 namespace nala::data {
 namespace {
@@ -42,11 +41,15 @@ BatchBuilder::BatchBuilder(std::shared_ptr<const Dataset> dataset,
     : dataset_(std::move(dataset)),
       config_(config),
       options_(options),
-      partition_{.size = dataset_->size(),
+      repeated_{dataset_->size(), config.augment.repeats, config.group_size(),
+                config.batch_size / config.group_size() * options.world},
+      partition_{.size = repeats() ? repeated_.positions() : dataset_->size(),
                  .batch_size = config.batch_size,
                  .rank = options.rank,
                  .world = options.world,
                  .drop_last = options.drop_last.value_or(options.split == Split::train)},
+      augment_(config),
+      resize_(config),
       normaliser_(config.mean, config.std) {
   if (train() && partition_.drop_last && partition_.batches() == 0) {
     throw Error(ErrorKind::config,
@@ -59,7 +62,15 @@ BatchBuilder::BatchBuilder(std::shared_ptr<const Dataset> dataset,
 
 void BatchBuilder::set_epoch(int64_t epoch) {
   epoch_ = static_cast<uint64_t>(epoch);
-  if (train()) {
+  if (!train()) {
+    return;
+  }
+  const std::vector<int64_t> runs = dataset_->runs();
+  if (repeats()) {
+    order_ = repeated_.of_epoch(epoch);
+  } else if (!runs.empty()) {
+    order_ = shard_order(options_.seed, epoch, runs, config_.shuffle_buffer);
+  } else {
     order_ = epoch_order(options_.seed, epoch, partition_.size);
   }
 }
@@ -101,19 +112,23 @@ void BatchBuilder::load(Draft::Slot& slot, int64_t position, float* memory) cons
               ": " + slot.skips.back().reason + "; look at the set with: nalaformer data check");
     }
     Rng rng(Stream::substitute, {options_.seed, epoch_, static_cast<uint64_t>(position), attempt});
-    slot.index = rng.integer(partition_.size);
+    slot.index = rng.integer(dataset_->size());
   }
 }
 
 // False when the file is faulty and may be skipped.
 bool BatchBuilder::load_one(Draft::Slot& slot, int64_t position, float* memory) const {
   try {
-    const Sample sample = dataset_->load(slot.index);
-    slot.label = sample.label;
     Rng rng(Stream::augment, {options_.seed, epoch_, static_cast<uint64_t>(position)});
-    normaliser_(
-        train() ? augment(sample.image, config_, rng) : resize_for_eval(sample.image, config_),
-        memory);
+    const DecodedPart part = dataset_->load_part(slot.index, [&](int64_t width, int64_t height) {
+      return train() ? augment_.choose(width, height, rng) : resize_.choose(width, height);
+    });
+    slot.label = dataset_->label(slot.index);
+    normaliser_(train() ? augment_(part.image, rng) : resize_(part.image, part.width, part.height),
+                memory);
+    if (train()) {
+      augment_.erase(memory, rng);
+    }
     return true;
   } catch (const ImageError& error) {
     if (config_.on_bad_file == OnBadFile::error) {
@@ -148,7 +163,7 @@ FinishedBatch BatchBuilder::finish(Draft draft) const {
   finished.batch.images = std::move(draft.images);
   finished.batch.labels = to_tensor(labels);
   finished.batch.label_weights = at::ones(static_cast<int64_t>(labels.size()));  // (B)
-  if (train() && config_.augment.mixes()) {
+  if (train() && config_.augment.mixes_in(static_cast<int64_t>(epoch_))) {
     mix(draft.positions, finished.batch);
   }
   return finished;

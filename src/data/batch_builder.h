@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "data/loader.h"
+#include "data/repeated_order.h"
 #include "data/sampler.h"
 #include "data/transforms/normalise.h"
+#include "data/transforms/pipeline.h"
 
 namespace nala::data {
 
@@ -59,6 +61,7 @@ class BatchBuilder {
 
  private:
   [[nodiscard]] bool train() const { return options_.split == Split::train; }
+  [[nodiscard]] bool repeats() const { return train() && config_.augment.repeats > 1; }
   void load(Draft::Slot& slot, int64_t position, float* memory) const;
   [[nodiscard]] bool load_one(Draft::Slot& slot, int64_t position, float* memory) const;
   void mix(const Range& positions, Batch& batch) const;
@@ -66,7 +69,10 @@ class BatchBuilder {
   std::shared_ptr<const Dataset> dataset_;
   DataConfig config_;
   LoaderOptions options_;
+  RepeatedOrder repeated_;
   Partition partition_;
+  TrainTransform augment_;
+  EvalTransform resize_;
   Normaliser normaliser_;
   uint64_t epoch_ = 0;
   std::vector<int64_t> order_;  // of the epoch; empty in evaluation

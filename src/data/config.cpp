@@ -6,12 +6,6 @@
 namespace nala::data {
 namespace {
 
-void check_pair(const config::Where& fail, std::string_view key, const std::vector<double>& pair) {
-  if (pair.size() != 2 || !(pair[0] > 0.0) || pair[0] > pair[1]) {
-    fail(key, "expected [smallest, largest], both above 0");
-  }
-}
-
 void check_size(const config::Where& fail, std::string_view key, const std::vector<int64_t>& size) {
   if (size.empty() || size.size() > 2) {
     fail(key, "expected one number or [height, width], found " + std::to_string(size.size()) +
@@ -27,7 +21,8 @@ std::span<const std::string_view> names_of(Split) {
 }
 
 std::span<const std::string_view> names_of(DatasetName) {
-  static constexpr std::array<std::string_view, 3> kNames{"image_folder", "digits", "synthetic"};
+  static constexpr std::array<std::string_view, 6> kNames{
+      "image_folder", "digits", "synthetic", "imagenet", "file_list", "shards"};
   return kNames;
 }
 
@@ -36,31 +31,9 @@ std::span<const std::string_view> names_of(OnBadFile) {
   return kNames;
 }
 
-std::span<const std::string_view> names_of(Interpolation) {
-  static constexpr std::array<std::string_view, 2> kNames{"bicubic", "bilinear"};
-  return kNames;
-}
-
-std::span<const std::string_view> names_of(TrainCrop) {
-  static constexpr std::array<std::string_view, 3> kNames{"none", "random_resized", "padded"};
-  return kNames;
-}
-
 std::span<const std::string_view> names_of(EvalCrop) {
   static constexpr std::array<std::string_view, 2> kNames{"center", "none"};
   return kNames;
-}
-
-void AffineConfig::check(const AffineConfig& c, const config::Where& fail) {
-  check_pair(fail, "scale", c.scale);
-  if (!c.fill.empty() && c.fill.size() != 3) {
-    fail("fill", "expected three numbers, one per colour, or []");
-  }
-}
-
-void AugmentConfig::check(const AugmentConfig& c, const config::Where& fail) {
-  check_pair(fail, "scale", c.scale);
-  check_pair(fail, "ratio", c.ratio);
 }
 
 void SyntheticConfig::check(const SyntheticConfig& c, const config::Where& fail) {

@@ -8,28 +8,18 @@
 #include <vector>
 
 #include "core/config.h"
+#include "data/augment_config.h"
 
 namespace nala::data {
 
 enum class Split { train, val };
 std::span<const std::string_view> names_of(Split);
 
-enum class DatasetName { image_folder, digits, synthetic };
+enum class DatasetName { image_folder, digits, synthetic, imagenet, file_list, shards };
 std::span<const std::string_view> names_of(DatasetName);
 
 enum class OnBadFile { error, skip };
 std::span<const std::string_view> names_of(OnBadFile);
-
-enum class Interpolation { bicubic, bilinear };
-std::span<const std::string_view> names_of(Interpolation);
-
-/// How a training picture comes to data.image_size.
-enum class TrainCrop {
-  none,            ///< stretched to it
-  random_resized,  ///< a random window, stretched to it (ImageNet)
-  padded,          ///< stretched to it, zeros added around, a random window of that size (CIFAR)
-};
-std::span<const std::string_view> names_of(TrainCrop);
 
 /// How an evaluated picture comes to data.image_size.
 enum class EvalCrop {
@@ -37,67 +27,6 @@ enum class EvalCrop {
   none,    ///< stretched to it
 };
 std::span<const std::string_view> names_of(EvalCrop);
-
-/// A random affine map of a training picture; what torchvision calls RandomAffine.
-struct AffineConfig {
-  double probability = 0.0;
-  double rotate = 0.0;
-  double shear = 0.0;
-  double translate = 0.0;
-  std::vector<double> scale{1.0, 1.0};
-  std::vector<double> fill;
-
-  template <class V>
-  static void fields(AffineConfig& c, V&& v) {
-    v("probability", c.probability, "probability of mapping a picture; 0: off",
-      config::between(0.0, 1.0));
-    v("rotate", c.rotate, "largest rotation to either side, in degrees",
-      config::between(0.0, 180.0));
-    v("shear", c.shear, "largest slant to either side, in degrees", config::between(0.0, 80.0));
-    v("translate", c.translate, "largest shift, as a share of the side", config::between(0.0, 1.0));
-    v("scale", c.scale, "smallest and largest enlargement", config::between(0.01, 100.0));
-    v("fill", c.fill, "colour beyond the border: three numbers in 0 ... 1; []: data.mean",
-      config::between(0.0, 1.0));
-  }
-  static void check(const AffineConfig& c, const config::Where& fail);
-};
-
-/// Training transforms (protocols.md b.1 and b.2). Mixup and CutMix are off unless asked for.
-struct AugmentConfig {
-  TrainCrop crop = TrainCrop::random_resized;
-  std::vector<double> scale{0.08, 1.0};
-  std::vector<double> ratio{0.75, 4.0 / 3.0};
-  int64_t padding = 4;
-  double flip = 0.5;
-  AffineConfig affine;
-  double mixup = 0.0;
-  double cutmix = 0.0;
-  double mix_probability = 1.0;
-  double switch_probability = 0.5;
-
-  /// Whether pictures are mixed at all.
-  [[nodiscard]] bool mixes() const {
-    return (mixup > 0.0 || cutmix > 0.0) && mix_probability > 0.0;
-  }
-
-  template <class V>
-  static void fields(AugmentConfig& c, V&& v) {
-    v("crop", c.crop, "how a training picture comes to data.image_size");
-    v("scale", c.scale, "random_resized: smallest and largest share of the picture's area",
-      config::between(0.0, 1.0));
-    v("ratio", c.ratio, "random_resized: smallest and largest width / height", config::above(0.0));
-    v("padding", c.padding, "padded: zeros added on each side, in pixels", config::between(0, 512));
-    v("flip", c.flip, "probability of mirroring left and right", config::between(0.0, 1.0));
-    v("affine", c.affine, "random rotation, slant, shift and enlargement");
-    v("mixup", c.mixup, "Mixup's alpha; 0: off", config::at_least(0.0));
-    v("cutmix", c.cutmix, "CutMix's alpha; 0: off", config::at_least(0.0));
-    v("mix_probability", c.mix_probability, "probability that a group is mixed",
-      config::between(0.0, 1.0));
-    v("switch_probability", c.switch_probability, "with both on: probability of CutMix",
-      config::between(0.0, 1.0));
-  }
-  static void check(const AugmentConfig& c, const config::Where& fail);
-};
 
 /// Evaluation transforms (protocols.md b.1).
 struct EvalConfig {
@@ -145,9 +74,16 @@ struct DataConfig {
   std::vector<double> mean{0.485, 0.456, 0.406};
   std::vector<double> std{0.229, 0.224, 0.225};
   Interpolation interpolation = Interpolation::bicubic;
+  bool fast_decode = false;
   AugmentConfig augment;
   EvalConfig eval;
   SyntheticConfig synthetic;
+  config::Path class_list;
+  config::Path val_labels;
+  config::Path synset_map;
+  std::vector<std::string> only_classes;
+  int64_t per_class = 0;
+  int64_t shuffle_buffer = 4096;
   bool shuffle_labels = false;
   int64_t limit = 0;
 
@@ -160,8 +96,8 @@ struct DataConfig {
   static void fields(DataConfig& c, V&& v) {
     v("name", c.name, "kind of data set");
     v("root", c.root, "folder of the data set (digits: datasets/digits when not given)");
-    v("train", c.train, "folder below the root to train on");
-    v("val", c.val, "folder below the root to evaluate on");
+    v("train", c.train, "folder (file_list: file) below the root to train on");
+    v("val", c.val, "folder (file_list: file) below the root to evaluate on");
     v("image_size", c.image_size, "what the model sees: one number or [height, width]",
       config::between(1, 8192));
     v("batch_size", c.batch_size, "pictures per step and process", config::between(1, 1 << 20));
@@ -174,9 +110,22 @@ struct DataConfig {
     v("mean", c.mean, "subtracted per channel from values in 0 ... 1", config::between(0.0, 1.0));
     v("std", c.std, "divides per channel after that", config::above(0.0));
     v("interpolation", c.interpolation, "of every resize, exactly as Pillow's");
+    v("fast_decode", c.fast_decode,
+      "decode JPEGs at 1/2, 1/4 or 1/8 where that is enough: faster, other pixels than Pillow's");
     v("augment", c.augment, "training transforms");
     v("eval", c.eval, "evaluation transforms");
     v("synthetic", c.synthetic, "pictures of data.name=synthetic");
+    v("class_list", c.class_list,
+      "file of all classes, a line each: folder name, tab, name to show; labels count its lines");
+    v("val_labels", c.val_labels,
+      "imagenet with a flat validation folder: its synset or ground-truth file");
+    v("synset_map", c.synset_map,
+      "where val_labels holds numbers: file with a synset and its number on each line");
+    v("only_classes", c.only_classes, "use these classes alone, renumbered; []: all");
+    v("per_class", c.per_class, "use the first this many training pictures of each class; 0: all",
+      config::at_least(0));
+    v("shuffle_buffer", c.shuffle_buffer, "shards: pictures among which the next one is drawn",
+      config::between(1, 1e7));
     v("shuffle_labels", c.shuffle_labels,
       "control experiment: training labels permuted among the pictures");
     v("limit", c.limit, "use this many pictures of each split, evenly spread; 0: all",

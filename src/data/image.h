@@ -1,6 +1,7 @@
 // A decoded picture.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -21,6 +22,15 @@ struct Image {
   [[nodiscard]] const uint8_t* row(int64_t y) const { return pixels.data() + y * width * channels; }
   [[nodiscard]] uint8_t* row(int64_t y) { return pixels.data() + y * width * channels; }
   bool operator==(const Image&) const = default;
+};
+
+/// A rectangle of pixels inside a picture.
+struct Window {
+  int64_t left = 0;
+  int64_t top = 0;
+  int64_t width = 0;
+  int64_t height = 0;
+  bool operator==(const Window&) const = default;
 };
 
 }  // namespace nala::data

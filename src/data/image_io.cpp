@@ -5,6 +5,7 @@
 #include "core/files.h"
 #include "data/codecs.h"
 #include "data/formats.h"
+#include "data/transforms/crop.h"
 
 namespace nala::data {
 namespace {
@@ -20,6 +21,14 @@ constexpr std::array<Magic, 5> kMagics{{
     {std::string_view("II*\0", 4), Format::tiff},
     {std::string_view("MM\0*", 4), Format::tiff},
 }};
+
+std::string read_bytes(const std::filesystem::path& path) {
+  try {
+    return read_file(path, kMaxFileBytes);
+  } catch (const Error& error) {
+    throw ImageError(Fault::unreadable, error.what());
+  }
+}
 
 }  // namespace
 
@@ -43,7 +52,7 @@ std::optional<Format> format_of(std::string_view bytes) {
   return pnm ? std::optional(Format::pnm) : std::nullopt;
 }
 
-Image allocate_image(int64_t width, int64_t height, const std::string& name) {
+void check_size(int64_t width, int64_t height, const std::string& name) {
   if (width < 1 || height < 1) {
     throw ImageError(Fault::corrupt, name + ": its header states a side of length 0");
   }
@@ -53,6 +62,10 @@ Image allocate_image(int64_t width, int64_t height, const std::string& name) {
                                            std::to_string(kMaxPixels) + " and " +
                                            std::to_string(kMaxSide) + " per side are read");
   }
+}
+
+Image allocate_image(int64_t width, int64_t height, const std::string& name) {
+  check_size(width, height, name);
   return {width, height};
 }
 
@@ -76,14 +89,20 @@ Image decode(std::string_view bytes, const std::string& name) {
   return image;
 }
 
-Image read_image(const std::filesystem::path& path) {
-  std::string bytes;
-  try {
-    bytes = read_file(path, kMaxFileBytes);
-  } catch (const Error& error) {
-    throw ImageError(Fault::unreadable, error.what());
+DecodedPart decode_part(std::string_view bytes, const std::string& name, const ChoosePart& choose) {
+  if (format_of(bytes) == Format::jpeg) {
+    return decode_jpeg_part(bytes, name, choose);
   }
-  return decode(bytes, path.string());
+  const Image whole = decode(bytes, name);
+  return {crop(whole, choose(whole.width, whole.height).window), whole.width, whole.height};
+}
+
+Image read_image(const std::filesystem::path& path) {
+  return decode(read_bytes(path), path.string());
+}
+
+DecodedPart read_part(const std::filesystem::path& path, const ChoosePart& choose) {
+  return decode_part(read_bytes(path), path.string(), choose);
 }
 
 void write_png(const std::filesystem::path& path, const Image& image) {

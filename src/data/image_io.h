@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -55,6 +56,31 @@ std::optional<Format> format_of(std::string_view bytes);
 /// `name` is what errors call the picture. Every damage the decoder notices is an error, truncation
 /// included; stray bytes before a JPEG marker are not. Throws ImageError. Thread-safe.
 Image decode(std::string_view bytes, const std::string& name);
+
+/// The part of a picture to decode.
+struct Part {
+  Window window;  ///< inside the picture, not empty
+  /// When above 0, the window is wanted in no more than this many pixels, and may come at a lower
+  /// resolution that still has as many: inexact.
+  int64_t width = 0, height = 0;
+};
+
+/// A picture's part with the size of the whole.
+struct DecodedPart {
+  Image image;
+  int64_t width = 0, height = 0;
+};
+
+/// Chooses the part, given the size of the whole. Called at most once.
+using ChoosePart = std::function<Part(int64_t width, int64_t height)>;
+
+/// The chosen window of decode()'s picture, of a JPEG without decoding all of the rest: the pixels
+/// are the same. Damage of a JPEG outside what was decoded is not noticed (a missing end is).
+/// Throws ImageError. Thread-safe.
+DecodedPart decode_part(std::string_view bytes, const std::string& name, const ChoosePart& choose);
+
+/// The same of a file.
+DecodedPart read_part(const std::filesystem::path& path, const ChoosePart& choose);
 
 /// Reads and decodes a file. Throws ImageError. Thread-safe.
 Image read_image(const std::filesystem::path& path);

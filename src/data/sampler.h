@@ -10,6 +10,14 @@ namespace nala::data {
 /// A pure function of its arguments, so that ranks, workers and resumed runs agree.
 std::vector<int64_t> epoch_order(uint64_t seed, int64_t epoch, int64_t size);
 
+/// The same for samples that lie together in runs (shards): the runs in a random order, and out of
+/// a window of `buffer` samples of that sequence the next one drawn at random, so that files are
+/// read nearly in their order. `runs` are the runs' lengths.
+std::vector<int64_t> shard_order(uint64_t seed,
+                                 int64_t epoch,
+                                 const std::vector<int64_t>& runs,
+                                 int64_t buffer);
+
 /// Positions [begin, end) of an epoch.
 struct Range {
   int64_t begin = 0;

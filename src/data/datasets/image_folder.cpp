@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "data/datasets/class_list.h"
 #include "data/datasets/folder_hints.h"
 #include "data/datasets/folder_listing.h"
 #include "data/image_io.h"
@@ -15,18 +16,19 @@ namespace fs = std::filesystem;
 
 class ImageFolder : public Dataset {
  public:
-  ImageFolder(const fs::path& folder, std::vector<std::string> classes)
+  // `present`: the class folders to take, all of them in the list.
+  ImageFolder(const fs::path& folder, const std::vector<std::string>& present, ClassList classes)
       : folder_(folder), classes_(std::move(classes)) {
-    for (size_t label = 0; label < classes_.size(); ++label) {
-      std::vector<std::string> pictures = list_pictures(folder / classes_[label]);
+    for (const std::string& name : present) {
+      std::vector<std::string> pictures = list_pictures(folder / name);
       if (pictures.empty()) {
-        throw Error(ErrorKind::data, (folder / classes_[label]).string() +
+        throw Error(ErrorKind::data, (folder / name).string() +
                                          ": class without a picture; add pictures (" +
                                          picture_extensions() + ") or remove the folder");
       }
       files_.insert(files_.end(), std::make_move_iterator(pictures.begin()),
                     std::make_move_iterator(pictures.end()));
-      labels_.resize(files_.size(), static_cast<int64_t>(label));
+      labels_.resize(files_.size(), classes_.label(name));
     }
   }
 
@@ -34,18 +36,23 @@ class ImageFolder : public Dataset {
   [[nodiscard]] Sample load(int64_t index) const override {
     return {read_image(path(index)), label(index)};
   }
+  [[nodiscard]] DecodedPart load_part(int64_t index, const ChoosePart& choose) const override {
+    return read_part(path(index), choose);
+  }
   [[nodiscard]] std::string path(int64_t index) const override {
     const auto at = static_cast<size_t>(index);
-    return (folder_ / classes_[static_cast<size_t>(labels_.at(at))] / files_[at]).string();
+    return (folder_ / classes_.names()[static_cast<size_t>(labels_.at(at))] / files_[at]).string();
   }
   [[nodiscard]] int64_t label(int64_t index) const override {
     return labels_.at(static_cast<size_t>(index));
   }
-  [[nodiscard]] const std::vector<std::string>& classes() const override { return classes_; }
+  [[nodiscard]] const std::vector<std::string>& classes() const override {
+    return classes_.shown();
+  }
 
  private:
   fs::path folder_;
-  std::vector<std::string> classes_;
+  ClassList classes_;
   std::vector<std::string> files_;  // below the class folder
   std::vector<int64_t> labels_;
 };
@@ -83,6 +90,18 @@ void require_same_classes(const fs::path& folder,
   throw Error(ErrorKind::data, message + " both need the same class folders");
 }
 
+void require_listed(const fs::path& folder,
+                    const std::vector<std::string>& present,
+                    const ClassList& list,
+                    const std::string& source) {
+  for (const std::string& name : present) {
+    if (list.label(name) < 0) {
+      throw Error(ErrorKind::data, (folder / name).string() + ": class '" + name +
+                                       "' is not in data.class_list " + source);
+    }
+  }
+}
+
 std::shared_ptr<const Dataset> open(const fs::path& root, const DataConfig& config, Split split) {
   const bool train = split == Split::train;
   const fs::path folder = root / (train ? config.train : config.val);
@@ -97,10 +116,16 @@ std::shared_ptr<const Dataset> open(const fs::path& root, const DataConfig& conf
     throw Error(ErrorKind::data,
                 folder.string() + ": no class folders in it" + hint_for_no_classes(folder));
   }
-  if (fs::is_directory(other, unreadable)) {
+  if (!config.class_list.value.empty()) {
+    ClassList list = ClassList::read(config.class_list.value);
+    require_listed(folder, classes, list, config.class_list.value);
+    return std::make_shared<ImageFolder>(folder, classes, std::move(list));
+  }
+  // A flat validation folder has no class folders to compare.
+  if (config.val_labels.value.empty() && fs::is_directory(other, unreadable)) {
     require_same_classes(folder, classes, other);
   }
-  return std::make_shared<ImageFolder>(folder, classes);
+  return std::make_shared<ImageFolder>(folder, classes, ClassList(classes));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace nala::data {
 /// files in byte order of their names, pictures known by their extension (.jpg .jpeg .png .ppm .bmp
 /// .pgm .tif .tiff .webp in any case), symbolic links followed. One difference: names that start
 /// with a dot are passed over. When the other split is there too, its classes must be the same.
+/// With data.class_list the labels are the list's instead, and a split may lack classes of it.
 ///
 /// Throws Error(data) for a missing or empty folder, a class without pictures and differing
 /// classes, saying where the data set may really begin.

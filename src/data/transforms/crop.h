@@ -5,7 +5,6 @@
 
 #include "core/rng.h"
 #include "data/image.h"
-#include "data/transforms/resize.h"
 
 namespace nala::data {
 

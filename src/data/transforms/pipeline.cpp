@@ -6,24 +6,14 @@
 #include <cmath>
 
 #include "data/transforms/affine.h"
+#include "data/transforms/color_jitter.h"
 #include "data/transforms/crop.h"
+#include "data/transforms/normalise.h"
+#include "data/transforms/random_erasing.h"
 #include "data/transforms/resize.h"
 
 namespace nala::data {
 namespace {
-
-Image random_crop(const Image& image, const DataConfig& config, Rng& rng) {
-  const AugmentConfig& augment = config.augment;
-  if (augment.crop == TrainCrop::random_resized) {
-    const WindowBounds bounds{augment.scale[0], augment.scale[1], augment.ratio[0],
-                              augment.ratio[1]};
-    const Window window = random_resized_window(image.width, image.height, bounds, rng);
-    return resize(image, window, config.width(), config.height(), config.interpolation);
-  }
-  Image resized = resize(image, config.width(), config.height(), config.interpolation);
-  return augment.crop == TrainCrop::padded ? random_padded_crop(resized, augment.padding, rng)
-                                           : resized;
-}
 
 // The short side before the crop.
 int64_t eval_side(const DataConfig& config) {
@@ -34,42 +24,120 @@ int64_t eval_side(const DataConfig& config) {
   return side > 224 ? side : static_cast<int64_t>(256.0 / 224.0 * static_cast<double>(side));
 }
 
-// The picture's size before the crop.
-Window eval_size(const Image& image, const DataConfig& config) {
+// A width x height picture's size before the crop.
+Window eval_size(int64_t width, int64_t height, const DataConfig& config) {
   const int64_t side = eval_side(config);
   if (config.height() == config.width()) {
-    const int64_t longer =
-        side * std::max(image.width, image.height) / std::min(image.width, image.height);
-    return image.width <= image.height ? Window{0, 0, side, longer} : Window{0, 0, longer, side};
+    const int64_t longer = side * std::max(width, height) / std::min(width, height);
+    return width <= height ? Window{0, 0, side, longer} : Window{0, 0, longer, side};
   }
   const auto short_side = static_cast<double>(std::min(config.height(), config.width()));
   const double scale = static_cast<double>(side) / short_side;
   const auto target_height = std::floor(static_cast<double>(config.height()) * scale);
   const auto target_width = std::floor(static_cast<double>(config.width()) * scale);
-  const auto height = static_cast<double>(image.height);
-  const auto width = static_cast<double>(image.width);
-  const double shrink = std::min(height / target_height, width / target_width);
-  return {0, 0, std::max(static_cast<int64_t>(std::nearbyint(width / shrink)), config.width()),
-          std::max(static_cast<int64_t>(std::nearbyint(height / shrink)), config.height())};
+  const double shrink = std::min(static_cast<double>(height) / target_height,
+                                 static_cast<double>(width) / target_width);
+  const auto shrunk = [&](int64_t length) {
+    return static_cast<int64_t>(std::nearbyint(static_cast<double>(length) / shrink));
+  };
+  return {0, 0, std::max(shrunk(width), config.width()), std::max(shrunk(height), config.height())};
+}
+
+// The resize of a width x height picture, and the part of the result that is kept.
+PartialResize eval_resize(int64_t width, int64_t height, const DataConfig& config) {
+  if (config.eval.crop == EvalCrop::none) {
+    return {
+        width, height, config.width(), config.height(), {0, 0, config.width(), config.height()}};
+  }
+  const Window size = eval_size(width, height, config);
+  return {width, height, size.width, size.height,
+          centre_window(size.width, size.height, config.width(), config.height())};
 }
 
 }  // namespace
 
-Image augment(const Image& image, const DataConfig& config, Rng& rng) {
-  Image out = random_crop(image, config, rng);
-  if (rng.chance(config.augment.flip)) {
+TrainTransform::TrainTransform(const DataConfig& config)
+    : config_(config), fill_(mean_colour(config)) {
+  if (!config.augment.policy.empty()) {
+    policy_.emplace(config.augment.policy);
+  }
+}
+
+std::optional<Interpolation> TrainTransform::interpolation() const {
+  return config_.augment.interpolation == TrainInterpolation::random
+             ? std::nullopt
+             : std::optional(config_.interpolation);
+}
+
+Part TrainTransform::choose(int64_t width, int64_t height, Rng& rng) const {
+  const AugmentConfig& augment = config_.augment;
+  Part part{{0, 0, width, height}};
+  if (augment.crop == TrainCrop::random_resized) {
+    const WindowBounds bounds{augment.scale[0], augment.scale[1], augment.ratio[0],
+                              augment.ratio[1]};
+    part.window = random_resized_window(width, height, bounds, rng);
+  }
+  if (config_.fast_decode) {
+    part.width = config_.width();
+    part.height = config_.height();
+  }
+  return part;
+}
+
+Image TrainTransform::operator()(const Image& part, Rng& rng) const {
+  const AugmentConfig& augment = config_.augment;
+  std::optional<Interpolation> kind = interpolation();
+  if (!kind) {
+    kind = rng.chance(0.5) ? Interpolation::bicubic : Interpolation::bilinear;
+  }
+  Image out = resize(part, config_.width(), config_.height(), *kind);
+  if (augment.crop == TrainCrop::padded) {
+    out = random_padded_crop(out, augment.padding, rng);
+  }
+  if (rng.chance(augment.flip)) {
     flip_horizontal(out);
   }
-  return random_affine(out, config, rng);
+  if (augment.affine.probability > 0) {
+    out = random_affine(out, config_, rng);
+  }
+  if (policy_) {
+    out = (*policy_)(std::move(out), interpolation(), fill_, rng);
+  }
+  jitter_colors(out, augment.color_jitter, rng);
+  return out;
+}
+
+void TrainTransform::erase(float* values, Rng& rng) const {
+  erase_randomly(config_.augment.erasing, config_.width(), config_.height(), values, rng);
+}
+
+Part EvalTransform::choose(int64_t width, int64_t height) const {
+  const PartialResize resize = eval_resize(width, height, config_);
+  if (config_.fast_decode) {
+    return {{0, 0, width, height}, resize.out_width, resize.out_height};
+  }
+  return {needed_for(resize, config_.interpolation)};
+}
+
+Image EvalTransform::operator()(const Image& part, int64_t width, int64_t height) const {
+  if (config_.fast_decode) {
+    // The whole picture, at whatever resolution it came.
+    return resize_part(part, {}, eval_resize(part.width, part.height, config_),
+                       config_.interpolation);
+  }
+  const PartialResize resize = eval_resize(width, height, config_);
+  return resize_part(part, needed_for(resize, config_.interpolation), resize,
+                     config_.interpolation);
+}
+
+Image augment(const Image& image, const DataConfig& config, Rng& rng) {
+  const TrainTransform transform(config);
+  return transform(crop(image, transform.choose(image.width, image.height, rng).window), rng);
 }
 
 Image resize_for_eval(const Image& image, const DataConfig& config) {
-  if (config.eval.crop == EvalCrop::none) {
-    return resize(image, config.width(), config.height(), config.interpolation);
-  }
-  const Window size = eval_size(image, config);
-  const Window centre = centre_window(size.width, size.height, config.width(), config.height());
-  return resize_part(image, size.width, size.height, centre, config.interpolation);
+  return resize_part(image, {}, eval_resize(image.width, image.height, config),
+                     config.interpolation);
 }
 
 at::Tensor prepare_for_eval(const Image& image, const DataConfig& config) {

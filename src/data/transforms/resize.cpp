@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "data/transforms/vectorised.h"
@@ -45,12 +46,14 @@ double triangle(double x) {
   return std::max(1.0 - std::abs(x), 0.0);
 }
 
-// One direction of a resize: `in` values become `out`, of which [begin, end) are wanted.
+// One direction of a resize: `in` values become `out`, of which [begin, end) are wanted; the values
+// at hand begin at `origin`.
 struct Axis {
   int64_t in = 0;
   int64_t out = 0;
   int64_t begin = 0;
   int64_t end = 0;
+  int64_t origin = 0;  // the first value at hand
   [[nodiscard]] bool unchanged() const { return in == out; }
 };
 
@@ -204,27 +207,49 @@ bool vertical_first(const Axis& x, const Axis& y) {
   return y.in - y.out > 2 * std::max<int64_t>(x.in - x.out, 0);
 }
 
+// The view begins at the axes' origins.
 Image resize_view(const View& view, const Axis& x, const Axis& y, Interpolation interpolation) {
+  const auto from = [&](int64_t left, int64_t top, int64_t width, int64_t height) {
+    return part_of(view, {left - x.origin, top - y.origin, width, height});
+  };
   if (x.unchanged() && y.unchanged()) {
-    return copy(part_of(view, {x.begin, y.begin, x.end - x.begin, y.end - y.begin}));
+    return copy(from(x.begin, y.begin, x.end - x.begin, y.end - y.begin));
   }
   if (x.unchanged()) {
     const Filter rows = make_filter(y, interpolation);
-    return resize_columns(part_of(view, {x.begin, rows.first, x.end - x.begin, rows.used}), rows);
+    return resize_columns(from(x.begin, rows.first, x.end - x.begin, rows.used), rows);
   }
   const Filter columns = make_filter(x, interpolation);
   if (y.unchanged()) {
-    const Window part{columns.first, y.begin, columns.used, y.end - y.begin};
-    return resize_rows(part_of(view, part), columns);
+    return resize_rows(from(columns.first, y.begin, columns.used, y.end - y.begin), columns);
   }
   const Filter rows = make_filter(y, interpolation);
-  const View part = part_of(view, {columns.first, rows.first, columns.used, rows.used});
+  const View part = from(columns.first, rows.first, columns.used, rows.used);
   if (vertical_first(x, y)) {
     const Image low = resize_columns(part, rows);
     return resize_rows(view_of(low), columns);
   }
   const Image narrow = resize_rows(part, columns);
   return resize_columns(view_of(narrow), rows);
+}
+
+Axis across(const PartialResize& resize, int64_t origin) {
+  return {resize.in_width, resize.out_width, resize.out.left, resize.out.left + resize.out.width,
+          origin};
+}
+
+Axis down(const PartialResize& resize, int64_t origin) {
+  return {resize.in_height, resize.out_height, resize.out.top, resize.out.top + resize.out.height,
+          origin};
+}
+
+// First and number of the inputs that the wanted outputs read.
+std::pair<int64_t, int64_t> inputs(const Axis& axis, Interpolation interpolation) {
+  if (axis.unchanged()) {
+    return {axis.begin, axis.end - axis.begin};
+  }
+  const Filter filter = make_filter(axis, interpolation);
+  return {filter.first, filter.used};
 }
 
 }  // namespace
@@ -242,13 +267,18 @@ Image resize(const Image& image, int64_t width, int64_t height, Interpolation in
   return resize(image, {0, 0, image.width, image.height}, width, height, interpolation);
 }
 
+Window needed_for(const PartialResize& resize, Interpolation interpolation) {
+  const auto [left, width] = inputs(across(resize, 0), interpolation);
+  const auto [top, height] = inputs(down(resize, 0), interpolation);
+  return {left, top, width, height};
+}
+
 Image resize_part(const Image& image,
-                  int64_t width,
-                  int64_t height,
-                  const Window& out,
+                  const Window& held,
+                  const PartialResize& resize,
                   Interpolation interpolation) {
-  return resize_view(view_of(image), {image.width, width, out.left, out.left + out.width},
-                     {image.height, height, out.top, out.top + out.height}, interpolation);
+  return resize_view(view_of(image), across(resize, held.left), down(resize, held.top),
+                     interpolation);
 }
 
 }  // namespace nala::data

@@ -8,15 +8,6 @@
 
 namespace nala::data {
 
-/// A rectangle of pixels inside a picture.
-struct Window {
-  int64_t left = 0;
-  int64_t top = 0;
-  int64_t width = 0;
-  int64_t height = 0;
-  bool operator==(const Window&) const = default;
-};
-
 /// Crops `window` (inside the picture, not empty) and resizes it to width x height >= 1, bit-equal
 /// to Pillow's `image.crop(window).resize((width, height), BICUBIC | BILINEAR)`: antialiased,
 /// bicubic a = -0.5, 22-bit fixed-point weights, horizontal pass first, 8 bits between
@@ -30,12 +21,22 @@ Image resize(const Image& image,
 /// The same of the whole picture.
 Image resize(const Image& image, int64_t width, int64_t height, Interpolation interpolation);
 
-/// The part `out` of the whole picture resized to width x height; computes nothing else, so that a
-/// very long picture costs no more memory than a square one.
+/// A resize of which only a part is wanted.
+struct PartialResize {
+  int64_t in_width = 0, in_height = 0;    ///< the whole picture
+  int64_t out_width = 0, out_height = 0;  ///< the whole result, >= 1
+  Window out;                             ///< the part of the result, not empty
+};
+
+/// The pixels of the picture that the part depends on.
+Window needed_for(const PartialResize& resize, Interpolation interpolation);
+
+/// The part `resize.out` of the resized picture, of which `held` (at least needed_for()) is given
+/// as `image`; computes nothing else, so that a very long picture costs no more memory than a
+/// square one.
 Image resize_part(const Image& image,
-                  int64_t width,
-                  int64_t height,
-                  const Window& out,
+                  const Window& held,
+                  const PartialResize& resize,
                   Interpolation interpolation);
 
 }  // namespace nala::data

@@ -39,17 +39,22 @@ TEST(Resize, ConstantStaysConstant) {
   }
 }
 
-TEST(Resize, PartEqualsCropOfWhole) {
+TEST(Resize, PartNeedsNoMoreThanItSays) {
   const Image image = noise(83, 57);
-  for (const auto& [width, height] :
-       {std::pair{40, 31}, {83, 31}, {40, 57}, {83, 57}, {160, 120}}) {
-    const Image whole = resize(image, width, height, Interpolation::bicubic);
-    for (const Window& part : {Window{0, 0, 1, 1},
-                               {5, 3, 20, 17},
-                               {width - 9, height - 8, 9, 8},
-                               {0, 0, width, height}}) {
-      EXPECT_EQ(resize_part(image, width, height, part, Interpolation::bicubic), crop(whole, part))
-          << width << "x" << height << " at " << part.left << "," << part.top;
+  for (const Interpolation kind : {Interpolation::bicubic, Interpolation::bilinear}) {
+    for (const auto& [width, height] :
+         {std::pair{40, 31}, {83, 31}, {40, 57}, {83, 57}, {160, 120}, {90, 20}}) {
+      const Image whole = resize(image, width, height, kind);
+      for (const Window& part : {Window{0, 0, 1, 1},
+                                 {5, 3, 20, 17},
+                                 {width - 9, height - 8, 9, 8},
+                                 {0, 0, width, height}}) {
+        const PartialResize task{83, 57, width, height, part};
+        EXPECT_EQ(resize_part(image, {}, task, kind), crop(whole, part));
+        const Window needed = needed_for(task, kind);
+        EXPECT_EQ(resize_part(crop(image, needed), needed, task, kind), crop(whole, part))
+            << width << "x" << height << " at " << part.left << "," << part.top;
+      }
     }
   }
 }

@@ -1,0 +1,20 @@
+// Part of a data set.
+#pragma once
+
+#include <memory>
+
+#include "data/config.h"
+#include "data/dataset.h"
+
+namespace nala::data {
+
+/// The samples that a configuration leaves: those of data.only_classes, renumbered in the order of
+/// the data set's classes (a class is named as it is shown, or by its first word); of these in
+/// training the first data.per_class of each class; of these data.limit, evenly spread; with
+/// data.shuffle_labels, in training, their labels permuted. The data set itself where nothing of
+/// this is asked for. Throws Error(config) for a class that is not there.
+std::shared_ptr<const Dataset> select(std::shared_ptr<const Dataset> all,
+                                      const DataConfig& config,
+                                      Split split);
+
+}  // namespace nala::data
