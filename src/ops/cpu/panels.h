@@ -24,6 +24,42 @@ struct Panels {
 /// same few places in the first-level cache.
 inline constexpr int kPanelGap = 8;
 
+/// Rows that will be read (or written) a block later, fetched into the second-level cache a line at
+/// a time between the arithmetic of the present block.
+class Ahead {
+ public:
+  void add(const Rows& rows) {
+    const int64_t size = rows.dtype == Dtype::float32 ? 4 : 2;
+    add(rows.data, rows.stride * size, rows.inner * size);
+  }
+  void add(const Tables& tables) {
+    if (tables.cos != nullptr) {
+      add(tables.cos, tables.cos_stride * 4, 4);
+      add(tables.sin, tables.sin_stride * 4, 4);
+    }
+  }
+  /// Addresses behind the last row may come up: a fetch of those does nothing.
+  void fetch(int64_t token, int channel) const {
+    for (int i = 0; i < count_; ++i) {
+      const Stream& s = streams_[i];
+      const auto offset = static_cast<uintptr_t>(token * s.row_bytes + channel * s.channel_bytes);
+      __builtin_prefetch(reinterpret_cast<const void*>(s.address + offset), 0, 2);
+    }
+  }
+
+ private:
+  struct Stream {
+    uintptr_t address;
+    int64_t row_bytes, channel_bytes;
+  };
+  void add(const void* data, int64_t row_bytes, int64_t channel_bytes) {
+    streams_[count_++] = {reinterpret_cast<uintptr_t>(data), row_bytes, channel_bytes};
+  }
+
+  Stream streams_[6] = {};
+  int count_ = 0;
+};
+
 template <class V>
 inline int panels_of(int columns) {
   return (columns + V::kWidth - 1) / V::kWidth;

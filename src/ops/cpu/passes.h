@@ -122,24 +122,30 @@ class FeatureBlock {
   using Reg = typename V::Reg;
   static constexpr int kHalves = Map::kHalves;
 
-  FeatureBlock(const Setup& setup, const Tables& tables, Workspace<V>& space)
+  FeatureBlock(const Setup& setup, const Sequence& sequence, const Rows& rows, Workspace<V>& space)
       : at_(setup),
-        tables_(tables),
+        rows_(rows),
+        tables_(sequence.tables),
         map_(setup),
         x_(space.panels(at_.panels, kBlockTokens)),
         rotated_(space.panels(at_.feature_panels(), kBlockTokens)),
         kept_(space.panels(Map::kKept * at_.panels, kBlockTokens)),
-        sums_(space.floats(2 * V::kWidth * V::kWidth)) {}
+        sums_(space.floats(2 * V::kWidth * V::kWidth)) {
+    ahead_.add(rows_);
+    ahead_.add(tables_);
+  }
 
   const Layout<V, kHalves>& at() const { return at_; }
   const Panels<V>& x() const { return x_; }
+  /// Rows that the pass reads or writes beside those of the features: fetched a block ahead.
+  void fetch_ahead(const Rows& rows) { ahead_.add(rows); }
   const Panels<V>& rotated() const { return rotated_; }
 
   /// Loads the tokens and makes their features; calls use(panel of the half, token, features) with
   /// the features before rotation. kKeep: keeps what gradients() needs.
   template <bool kKeep, class Use>
-  void make(const Rows& rows, int64_t begin, int count, Use use) {
-    load_rows<V>(rows, begin, count, at_.d, x_);
+  void make(int64_t begin, int count, Use use) {
+    load_rows<V>(rows_, begin, count, at_.d, x_);
     for (int group = 0; group < count; group += V::kWidth) {
       map_.measure(x_, at_.panels, group);
     }
@@ -186,6 +192,7 @@ class FeatureBlock {
     for (int j = 0; j < at_.panels; ++j) {
       const typename V::Mask lanes = lanes_of<V>(at_.d, j);
       for (int t = 0; t < count; ++t) {
+        ahead_.fetch(begin + kBlockTokens + t, j * V::kWidth);
         Reg kept[Map::kKept];
         Pair<V> phi = map_.features(V::load(x_.at(j, t)), t, kept);
         if constexpr (!Map::kZeroAtZero) {
@@ -235,7 +242,9 @@ class FeatureBlock {
   }
 
   Layout<V, kHalves> at_;
+  Rows rows_;
   Tables tables_;
+  Ahead ahead_;
   Map map_;
   Panels<V> x_, rotated_, kept_;
   float* sums_;
@@ -254,7 +263,8 @@ template <class V, class Map>
 void key_state(
     const Setup& setup, const Sequence& sequence, Range range, const State& sums, float* scratch) {
   Workspace<V> space(scratch);
-  FeatureBlock<V, Map> keys(setup, sequence.tables, space);
+  FeatureBlock<V, Map> keys(setup, sequence, sequence.k, space);
+  keys.fetch_ahead(sequence.v);
   const auto& at = keys.at();
   const Panels<V> v = space.panels(at.panels, kBlockTokens);
   const Panels<V> product = space.panels(at.panels, at.features());
@@ -263,7 +273,7 @@ void key_state(
   clear(sum, at.features());
   for_each_block(range, [&](int64_t begin, int count) {
     load_rows<V>(sequence.v, begin, count, at.d, v);
-    keys.template make<false>(sequence.k, begin, count, [&](int j, int, const Pair<V>& phi) {
+    keys.template make<false>(begin, count, [&](int j, int, const Pair<V>& phi) {
       float* const a = sum + j * V::kWidth;
       V::store(a, V::load(a) + phi.a);
       if constexpr (Map::kHalves == 2) {
@@ -298,7 +308,8 @@ void query_output(
     const Setup& setup, const Sequence& sequence, Range range, const State& state, float* scratch) {
   using Reg = typename V::Reg;
   Workspace<V> space(scratch);
-  FeatureBlock<V, Map> queries(setup, sequence.tables, space);
+  FeatureBlock<V, Map> queries(setup, sequence, sequence.q, space);
+  queries.fetch_ahead(sequence.y);
   const auto& at = queries.at();
   const Panels<V> y = space.panels(at.panels, kBlockTokens);
   const Panels<V> product = space.panels(at.panels, at.features());
@@ -308,7 +319,7 @@ void query_output(
   pack_mean<V>(state.mean, at, mean);
   PerToken z;
   for_each_block(range, [&](int64_t begin, int count) {
-    queries.template make<false>(sequence.q, begin, count, [&](int j, int t, const Pair<V>& phi) {
+    queries.template make<false>(begin, count, [&](int j, int t, const Pair<V>& phi) {
       float* const part = parts + t * V::kWidth;
       Reg sum = V::fma(phi.a, V::load(mean + j * V::kWidth), j == 0 ? V::zero() : V::load(part));
       if constexpr (Map::kHalves == 2) {
@@ -344,7 +355,9 @@ void query_gradient(const Setup& setup,
                     float* scratch) {
   using Reg = typename V::Reg;
   Workspace<V> space(scratch);
-  FeatureBlock<V, Map> queries(setup, sequence.tables, space);
+  FeatureBlock<V, Map> queries(setup, sequence, sequence.q, space);
+  queries.fetch_ahead(sequence.dy);
+  queries.fetch_ahead(sequence.dq);
   const auto& at = queries.at();
   const Panels<V> g = space.panels(at.panels, kBlockTokens);                    // dy z
   const Panels<V> feature_g = space.panels(at.feature_panels(), kBlockTokens);  // dy z S^T
@@ -366,7 +379,7 @@ void query_gradient(const Setup& setup,
       dn[t] = sequence.normaliser[begin + t];
     }
     scale_tokens<V>(g, at.panels, count, dn);
-    queries.template make<true>(sequence.q, begin, count, [](int, int, const Pair<V>&) {});
+    queries.template make<true>(begin, count, [](int, int, const Pair<V>&) {});
     multiply<V>(g, at.panels, state_t, at.feature_panels(), count, feature_g);
     accumulate_product<V>(queries.rotated(), at.feature_panels(), g, at.panels, count,
                           state_gradient);
@@ -404,7 +417,10 @@ void key_gradient(const Setup& setup,
                   const State& gradient,
                   float* scratch) {
   Workspace<V> space(scratch);
-  FeatureBlock<V, Map> keys(setup, sequence.tables, space);
+  FeatureBlock<V, Map> keys(setup, sequence, sequence.k, space);
+  keys.fetch_ahead(sequence.v);
+  keys.fetch_ahead(sequence.dv);
+  keys.fetch_ahead(sequence.dk);
   const auto& at = keys.at();
   const Panels<V> v = space.panels(at.panels, kBlockTokens);
   const Panels<V> feature_g = space.panels(at.feature_panels(), kBlockTokens);  // v dS^T
@@ -417,7 +433,7 @@ void key_gradient(const Setup& setup,
   for_each_block(range, [&](int64_t begin, int count) {
     load_rows<V>(sequence.v, begin, count, at.d, v);
     multiply<V>(v, at.panels, state_t, at.feature_panels(), count, feature_g);
-    keys.template make<true>(sequence.k, begin, count, [](int, int, const Pair<V>&) {});
+    keys.template make<true>(begin, count, [](int, int, const Pair<V>&) {});
     multiply<V>(keys.rotated(), at.feature_panels(), state, at.panels, count, v);
     store_rows<V>(v, begin, count, at.d, sequence.dv);
     keys.gradients(feature_g, begin, count, [&](int j, int, const Pair<V>&) {
