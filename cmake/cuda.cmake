@@ -17,3 +17,15 @@ if(NOT NALA_WITH_CUDA STREQUAL "OFF")
   endif()
 endif()
 message(STATUS "CUDA libraries: ${NALA_CUDA}")
+
+if(NALA_CUDA)
+  find_package(CUDAToolkit REQUIRED)
+  # LibTorch's streams and device guards; its CUDA part itself is not linked, whoever has CUDA tensors
+  # has loaded it.
+  add_library(nala_c10_cuda SHARED IMPORTED GLOBAL)
+  set_target_properties(nala_c10_cuda PROPERTIES
+    IMPORTED_LOCATION "${NALA_TORCH_DIR}/lib/libc10_cuda.so"
+    INTERFACE_INCLUDE_DIRECTORIES "${CUDAToolkit_INCLUDE_DIRS}"
+    INTERFACE_LINK_LIBRARIES nala::torch_cpu)
+  add_library(nala::c10_cuda ALIAS nala_c10_cuda)
+endif()

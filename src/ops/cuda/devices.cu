@@ -1,4 +1,4 @@
-// Links the CUDA runtime alone, so that it can be loaded to ask for devices before torch_cuda is.
+// Asks the CUDA runtime alone.
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
