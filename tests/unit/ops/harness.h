@@ -56,6 +56,9 @@ std::vector<at::Device> devices();
 /// "" when every tensor of `got` is at most twice as far from `judge` as `eager` is, plus a floor
 /// of a few roundings, by the largest and by the root mean square difference; else which is off and
 /// how.
-std::string excess(const Outcome& got, const Outcome& eager, const Outcome& judge);
+std::string excess(const HarnessProblem& problem,
+                   const Outcome& got,
+                   const Outcome& eager,
+                   const Outcome& judge);
 
 }  // namespace nala::ops

@@ -46,28 +46,27 @@ void check(const HarnessCase& c) {
   const Outcome eager = outcome_of(reference_row(), problem, at::kCPU);
   for_each_row(problem.problem, [&](const Implementation& row, at::Device device) {
     const Outcome got = outcome_of(row, problem, device);
-    EXPECT_EQ(excess(got, eager, judge), "");
+    EXPECT_EQ(excess(problem, got, eager, judge), "");
     EXPECT_EQ(got.y.scalar_type(), c.dtype);
     EXPECT_TRUE(got.y.transpose(1, 2).is_contiguous());
   });
 }
 
-// Every (N, d), every (N, dtype, order) and every (d, contents) for both norm-aware maps.
+// Every (N, d), with the other choices taking turns, and every (dtype, order, contents).
 TEST(Implementations, AreAsExactAsPlainATen) {
   size_t turn = 0;
   for (const FeatureMap map : {FeatureMap::relu_split, FeatureMap::cosine}) {
     for (const int64_t tokens : kTokens) {
       for (const int64_t d : kChannels) {
-        if (tokens == 3136 && d != 32 && d != 96) {
-          continue;
+        const int repeats = tokens < 200 ? 5 : 1;
+        for (int i = 0; i < repeats; ++i, ++turn) {
+          check({.tokens = tokens,
+                 .d = d,
+                 .dtype = kDtypes[turn % 3],
+                 .order = kOrders[turn / 3 % 4],
+                 .contents = kContents[turn % 5 % 3],
+                 .map = map});
         }
-        check({.tokens = tokens,
-               .d = d,
-               .dtype = kDtypes[turn % 3],
-               .order = kOrders[turn / 3 % 4],
-               .contents = kContents[turn % 5 % 3],
-               .map = map});
-        ++turn;
       }
     }
     for (const at::ScalarType dtype : kDtypes) {
@@ -127,7 +126,7 @@ TEST(ImplementationsFull, EveryCombination) {
 TEST(Implementations, DegenerateQueriesGiveZeroAndChangeNothing) {
   for (const FeatureMap map : {FeatureMap::relu_split, FeatureMap::cosine}) {
     for (const double value : {0.0, 1e-23, -1e-30, 1e19, 3e38, double{INFINITY}}) {
-      for (const int64_t token : {0, 17, 48}) {
+      for (const int64_t token : {0, 48}) {
         HarnessProblem problem = harness_problem({.map = map});
         problem.problem.q.select(2, token).fill_(value);
         HarnessProblem zero = problem;
@@ -140,7 +139,7 @@ TEST(Implementations, DegenerateQueriesGiveZeroAndChangeNothing) {
           const Outcome got = outcome_of(row, problem, device);
           EXPECT_EQ(got.y.select(2, token).abs().max().item<float>(), 0);
           EXPECT_EQ(got.dq.select(2, token).abs().max().item<float>(), 0);
-          EXPECT_EQ(excess(got, eager, judge), "");
+          EXPECT_EQ(excess(problem, got, eager, judge), "");
         });
       }
     }
