@@ -1,6 +1,8 @@
 #include "data/augment_config.h"
 
+#include <algorithm>
 #include <array>
+#include <functional>
 
 #include "core/error.h"
 #include "data/transforms/policy.h"
@@ -47,9 +49,23 @@ void ErasingConfig::check(const ErasingConfig& c, const config::Where& fail) {
   check_pair(fail, "area", c.area);
 }
 
+std::optional<int64_t> AugmentConfig::size_in(int64_t epoch) const {
+  std::optional<int64_t> size;
+  for (size_t i = 0; i < sizes.size() && size_epochs[i] <= epoch; ++i) {
+    size = sizes[i];
+  }
+  return size;
+}
+
 void AugmentConfig::check(const AugmentConfig& c, const config::Where& fail) {
   check_pair(fail, "scale", c.scale);
   check_pair(fail, "ratio", c.ratio);
+  if (c.sizes.size() != c.size_epochs.size() ||
+      std::adjacent_find(c.size_epochs.begin(), c.size_epochs.end(), std::greater_equal<>()) !=
+          c.size_epochs.end() ||
+      (!c.size_epochs.empty() && c.size_epochs.front() != 0)) {
+    fail("size_epochs", "expected one epoch for each of augment.sizes, rising from 0");
+  }
   const size_t jitters = c.color_jitter.size();
   if (jitters != 0 && jitters != 1 && jitters != 3 && jitters != 4) {
     fail("color_jitter", "expected one, three or four numbers, found " + std::to_string(jitters));

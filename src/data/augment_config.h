@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -88,6 +89,8 @@ struct AugmentConfig {
   std::vector<double> scale{0.08, 1.0};
   std::vector<double> ratio{0.75, 4.0 / 3.0};
   int64_t padding = 4;
+  std::vector<int64_t> sizes;
+  std::vector<int64_t> size_epochs;
   double flip = 0.5;
   TrainInterpolation interpolation = TrainInterpolation::same;
   AffineConfig affine;
@@ -101,6 +104,8 @@ struct AugmentConfig {
   double switch_probability = 0.5;
   int64_t mix_off_epoch = 0;
 
+  /// The side that `sizes` gives an epoch, or nothing.
+  [[nodiscard]] std::optional<int64_t> size_in(int64_t epoch) const;
   /// Whether pictures are mixed at all.
   [[nodiscard]] bool mixes() const {
     return (mixup > 0.0 || cutmix > 0.0) && mix_probability > 0.0;
@@ -117,6 +122,10 @@ struct AugmentConfig {
       config::between(0.0, 1.0));
     v("ratio", c.ratio, "random_resized: smallest and largest width / height", config::above(0.0));
     v("padding", c.padding, "padded: zeros added on each side, in pixels", config::between(0, 512));
+    v("sizes", c.sizes, "schedule of square training sizes, in place of data.image_size; []: none",
+      config::between(1, 8192));
+    v("size_epochs", c.size_epochs, "the epoch from which each of sizes holds, rising from 0",
+      config::at_least(0));
     v("flip", c.flip, "probability of mirroring left and right", config::between(0.0, 1.0));
     v("interpolation", c.interpolation,
       "of the crop's resize and of the policy: as data.interpolation, or drawn for each");

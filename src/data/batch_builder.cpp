@@ -65,6 +65,10 @@ void BatchBuilder::set_epoch(int64_t epoch) {
   if (!train()) {
     return;
   }
+  if (const auto side = config_.augment.size_in(epoch)) {
+    config_.image_size = {*side};
+    augment_ = TrainTransform(config_);
+  }
   const std::vector<int64_t> runs = dataset_->runs();
   if (repeats()) {
     order_ = repeated_.of_epoch(epoch);

@@ -60,7 +60,7 @@ class AugmentPolicy {
   double deviation_ = 0.0;  // infinite: uniform
   double upper_bound_ = 10.0;
   bool increasing_ = false;
-  std::string_view list_;  // of the text; empty: by `increasing_`
+  std::string list_;  // of the text; empty: by `increasing_`
 };
 
 /// The operation and the argument of a step at a magnitude, its sign (where it has one) and, for

@@ -220,5 +220,17 @@ TEST(Batch, MixingStopsAtItsEpoch) {
   }
 }
 
+TEST(Batch, SizesFollowTheirSchedule) {
+  DataConfig config = recipe();
+  config.augment.sizes = {16, 24, 48};
+  config.augment.size_epochs = {0, 2, 5};
+  BatchBuilder builder(std::make_shared<IndexPictures>(8), config, {});
+  for (const auto& [epoch, side] :
+       {std::pair{0, 16}, {1, 16}, {2, 24}, {4, 24}, {5, 48}, {9, 48}}) {
+    builder.set_epoch(epoch);
+    EXPECT_EQ(builder.begin(0).images.sizes(), at::IntArrayRef({4, 3, side, side})) << epoch;
+  }
+}
+
 }  // namespace
 }  // namespace nala::data
