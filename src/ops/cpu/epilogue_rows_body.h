@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 
 namespace nala::ops::cpu {
 namespace {
@@ -44,12 +45,19 @@ inline Vector splat(float x) {
   return x - Vector{};
 }
 
-inline float sum_of(Vector x) {
-  float sum = 0;
-  for (int64_t i = 0; i < kWidth; ++i) {
-    sum += x[i];
+// Every lane plus the one `step` lanes from it.
+template <uint32_t step>
+inline Vector folded(Vector x) {
+  Bits partner = {};
+  for (uint32_t i = 0; i < kWidth; ++i) {
+    partner[i] = i ^ step;
   }
-  return sum;
+  return x + __builtin_shuffle(x, partner);
+}
+
+inline float sum_of(Vector x) {
+  x = folded<4>(folded<2>(folded<1>(x)));
+  return kWidth == 8 ? x[0] : x[0] + x[kWidth / 2];
 }
 
 inline Vector widened_bfloat16(HalfBits x) {
@@ -64,23 +72,57 @@ inline HalfBits narrowed_bfloat16(Vector x) {
   return __builtin_convertvector(chosen, HalfBits);
 }
 
-// Row r of `rows` as float32: in place where it is that already, else converted into `scratch`.
+// Counts through rows without dividing for each.
+struct Position {
+  Position(const EpilogueShape& shape, int64_t given)
+      : row(given), batch(given / shape.tokens), token(given % shape.tokens) {}
+  void advance(const EpilogueShape& shape) {
+    ++row;
+    if (++token == shape.tokens) {
+      token = 0;
+      ++batch;
+    }
+  }
+  int64_t row, batch, token;
+};
+
+// The row of `rows` at `at` as float32: in place where it is that already, else converted into
+// `scratch`.
 inline const float* row_of(const RowsIn& rows,
-                           const EpilogueShape& shape,
-                           int64_t r,
+                           int64_t channels,
+                           const Position& at,
                            float* scratch) {
-  const int64_t offset =
-      r / shape.tokens * rows.batch_stride + r % shape.tokens * rows.token_stride;
+  const int64_t offset = at.batch * rows.batch_stride + at.token * rows.token_stride;
   if (rows.type == RowType::float32) {
     return static_cast<const float*>(rows.data) + offset;
   }
   const uint16_t* from = static_cast<const uint16_t*>(rows.data) + offset;
   const bool is_bfloat16 = rows.type == RowType::bfloat16;
-  for (int64_t c = 0; c < shape.channels; c += kWidth) {
-    const auto half = load<HalfBits>(from + c, shape.channels - c);
+  for (int64_t c = 0; c < channels; c += kWidth) {
+    const auto half = load<HalfBits>(from + c, channels - c);
     store(scratch + c, is_bfloat16 ? widened_bfloat16(half) : widened_float16(half), kWidth);
   }
   return scratch;
+}
+
+// Asks for the row some rows on: a slice of a packed projection skips memory that the hardware's
+// own prefetching cannot follow, and waiting for it took two thirds of the time at 32 channels.
+// Inlined by force: GCC 12 takes a function that only prefetches for one without effect and drops
+// it.
+[[gnu::always_inline]] inline void prefetch_row(const RowsIn& rows,
+                                                int64_t channels,
+                                                const Position& at) {
+  constexpr int64_t kAhead = 12;
+  constexpr int64_t kLine = 64;
+  if (rows.data == nullptr || rows.token_stride == channels) {
+    return;
+  }
+  const int64_t size = rows.type == RowType::float32 ? sizeof(float) : sizeof(uint16_t);
+  const int64_t offset = at.batch * rows.batch_stride + (at.token + kAhead) * rows.token_stride;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(rows.data) + offset * size;
+  for (int64_t byte = 0; byte < channels * size; byte += kLine) {
+    __builtin_prefetch(reinterpret_cast<const void*>(address + byte));
+  }
 }
 
 // Where row r of `rows` is computed: in its place, or in `scratch` when finish_row() converts it.
@@ -175,12 +217,16 @@ struct Scratch {
 void forward_rows(const EpilogueForward& p, const RowRange& range) {
   const int64_t channels = p.shape.channels;
   const Scratch scratch{range.scratch, channels};
-  for (int64_t r = range.begin; r < range.end; ++r) {
-    const float* y = row_of(p.y, p.shape, r, scratch.row(0));
+  for (Position at(p.shape, range.begin); at.row < range.end; at.advance(p.shape)) {
+    const int64_t r = at.row;
+    for (const RowsIn* rows : {&p.y, &p.lepe, &p.gate}) {
+      prefetch_row(*rows, channels, at);
+    }
+    const float* y = row_of(p.y, channels, at, scratch.row(0));
     const float* lepe =
-        p.lepe.data != nullptr ? row_of(p.lepe, p.shape, r, scratch.row(1)) : nullptr;
+        p.lepe.data != nullptr ? row_of(p.lepe, channels, at, scratch.row(1)) : nullptr;
     const float* gate =
-        p.gate.data != nullptr ? row_of(p.gate, p.shape, r, scratch.row(2)) : nullptr;
+        p.gate.data != nullptr ? row_of(p.gate, channels, at, scratch.row(2)) : nullptr;
     float* x = scratch.row(3);
     float* out = begin_row(p.out, channels, r, scratch.row(4));
     const auto [mean, rstd] = moments_of(y, lepe, channels, p.eps, x);
@@ -255,12 +301,16 @@ void backward_rows(const EpilogueBackward& p, const RowRange& range, float* para
   for (int64_t c = 0; c < 2 * channels; ++c) {
     parameter_sums[c] = 0;
   }
-  for (int64_t r = range.begin; r < range.end; ++r) {
+  for (Position at(p.shape, range.begin); at.row < range.end; at.advance(p.shape)) {
+    const int64_t r = at.row;
+    for (const RowsIn* rows : {&p.dout, &p.y, &p.lepe, &p.gate}) {
+      prefetch_row(*rows, channels, at);
+    }
     BackwardRow row{};
-    row.dout = row_of(p.dout, p.shape, r, scratch.row(0));
-    row.y = row_of(p.y, p.shape, r, scratch.row(1));
-    row.lepe = p.lepe.data != nullptr ? row_of(p.lepe, p.shape, r, scratch.row(2)) : nullptr;
-    row.gate = p.gate.data != nullptr ? row_of(p.gate, p.shape, r, scratch.row(3)) : nullptr;
+    row.dout = row_of(p.dout, channels, at, scratch.row(0));
+    row.y = row_of(p.y, channels, at, scratch.row(1));
+    row.lepe = p.lepe.data != nullptr ? row_of(p.lepe, channels, at, scratch.row(2)) : nullptr;
+    row.gate = p.gate.data != nullptr ? row_of(p.gate, channels, at, scratch.row(3)) : nullptr;
     row.xhat = scratch.row(4);
     row.dxhat = scratch.row(5);
     row.dgate = row.gate != nullptr ? begin_row(p.dgate, channels, r, scratch.row(3)) : nullptr;
