@@ -7,18 +7,29 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "ops/implementations.h"
 
 namespace nala::tools {
 namespace {
 
-// The folder LibTorch was loaded from.
-std::filesystem::path torch_library_folder() {
+// The folder that the library holding `function` was loaded from.
+template <class Function>
+std::filesystem::path folder_of(Function* function) {
   Dl_info info{};
-  if (::dladdr(reinterpret_cast<void*>(&at::globalContext), &info) == 0 ||
-      info.dli_fname == nullptr) {
+  if (::dladdr(reinterpret_cast<void*>(function), &info) == 0 || info.dli_fname == nullptr) {
     return {};
   }
   return std::filesystem::path(info.dli_fname).parent_path();
+}
+
+// Our CUDA operators lie beside libnala_ops.so. Where they were not built, CUDA tensors go through
+// the reference, in LibTorch's own operations.
+void load_cuda_operators() {
+  const auto library = folder_of(&ops::implementations) / "libnala_cuda.so";
+  if (std::filesystem::exists(library) && ::dlopen(library.c_str(), RTLD_NOW) == nullptr) {
+    throw Error(ErrorKind::usage,
+                std::string("--device: the CUDA operators do not load: ") + ::dlerror());
+  }
 }
 
 int device_index(const std::string& text) {
@@ -41,7 +52,7 @@ std::string cuda_obstacle() {
   if (!std::filesystem::exists("/dev/nvidiactl")) {
     return "this machine has no NVIDIA device (/dev/nvidiactl is missing)";
   }
-  const auto library = torch_library_folder() / "libtorch_cuda.so";
+  const auto library = folder_of(&at::globalContext) / "libtorch_cuda.so";
   if (::dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     return ::dlerror();
   }
@@ -53,9 +64,11 @@ at::Device resolve_device(const std::string& name) {
     return at::kCPU;
   }
   if (name == "auto") {
-    return cuda_obstacle().empty()
-               ? at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank()))
-               : at::Device(at::kCPU);
+    if (!cuda_obstacle().empty()) {
+      return at::kCPU;
+    }
+    load_cuda_operators();
+    return {at::kCUDA, static_cast<at::DeviceIndex>(local_rank())};
   }
   if (name != "cuda" && !name.starts_with("cuda:")) {
     throw Error(ErrorKind::usage, "--device: expected auto, cpu, cuda or cuda:N, found " + name);
@@ -65,6 +78,7 @@ at::Device resolve_device(const std::string& name) {
   if (!obstacle.empty()) {
     throw Error(ErrorKind::usage, "--device " + name + ": " + obstacle);
   }
+  load_cuda_operators();
   return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
 }
 
