@@ -190,6 +190,17 @@ TEST(Epilogue, ExtremeGatesAreThoseOfSiLU) {
   EXPECT_TRUE(at::allclose(got.to(at::kDouble), expected, 1e-6, 1e-30, /*equal_nan=*/true)) << got;
 }
 
+// Every bit of SiLU's own precision: a coefficient that is off by half a percent shows here.
+TEST(Epilogue, GateIsSiLUToTheLastDigits) {
+  Epilogue e = with_dtype(drawn_epilogue(1, 256, 64), at::kFloat);
+  e.weight = at::zeros({64});
+  e.bias = at::ones({64});  // so that the result is SiLU(gate)
+  e.gate = at::linspace(-20, 20, 256 * 64).view({1, 256, 64});
+  const at::Tensor expected = at::silu(e.gate.to(at::kDouble));
+  const at::Tensor relative = (attention_epilogue(e).to(at::kDouble) - expected) / expected;
+  EXPECT_LT(relative.abs().max().item<double>(), 4e-7);
+}
+
 TEST(Epilogue, NaNSpoilsItsRowAlone) {
   Epilogue e = with_dtype(drawn_epilogue(1, 4, 20), at::kFloat);
   e.y = e.y.clone();
