@@ -166,7 +166,9 @@ class Small(torch.nn.Module):
         return self.out(y)
 
 
-@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+# inductor compiles C++, a minute or more.
+@pytest.mark.parametrize(
+    "backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_compiled_module_equals_eager(backend):
     torch.manual_seed(0)
     module = Small()
