@@ -19,6 +19,7 @@ struct Subject {
 constexpr std::array kSubjects{
     Subject{"attention", "every implementation of the attention operators", bench_attention},
     Subject{"model", "pictures per second and latency of whole networks", bench_model},
+    Subject{"loader", "decoding and transforming pictures", bench_loader},
     Subject{"train", "training steps: forward, backward, optimizer", bench_train},
 };
 

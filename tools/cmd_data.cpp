@@ -6,8 +6,11 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "data/check.h"
+#include "data/contact_sheet.h"
 #include "data/dataset.h"
+#include "data/datasets/shards.h"
 #include "data/demo_digits.h"
+#include "data/loader.h"
 
 namespace nala::tools {
 namespace {
@@ -53,12 +56,17 @@ ordered_json check_split(const CommandLine& line, const train::Recipe& recipe, d
           {"faulty", files}};
 }
 
-int check(const CommandLine& line) {
+train::Recipe recipe_of(const CommandLine& line) {
   if (line.operands().size() > 2) {
-    throw Error(ErrorKind::usage, "data check: expected one configuration file");
+    throw Error(ErrorKind::usage,
+                "data " + line.operands().front() + ": expected one configuration file");
   }
-  const train::Recipe recipe = line.recipe(
-      line.operands().size() == 2 ? std::optional<fs::path>(line.operands()[1]) : std::nullopt);
+  return line.recipe(line.operands().size() == 2 ? std::optional<fs::path>(line.operands()[1])
+                                                 : std::nullopt);
+}
+
+int check(const CommandLine& line) {
+  const train::Recipe recipe = recipe_of(line);
   ordered_json result;
   bool faulty = false;
   for (const data::Split split : {data::Split::train, data::Split::val}) {
@@ -68,6 +76,46 @@ int check(const CommandLine& line) {
   }
   line.write_json(result, "cpu", recipe);
   return faulty ? 1 : 0;
+}
+
+int preview(const CommandLine& line) {
+  const train::Recipe recipe = recipe_of(line);
+  const fs::path output = line.has("output") ? line.text("output") : "preview.png";
+  const auto dataset = data::build_dataset(recipe.data, data::Split::train);
+  data::Loader loader(dataset, recipe.data,
+                      {.split = data::Split::train, .seed = static_cast<uint64_t>(recipe.seed)});
+  loader.start(line.get<int64_t>("epoch"), line.get<int64_t>("batch"));
+  const auto batch = loader.next();
+  if (!batch) {
+    throw Error(ErrorKind::usage,
+                "--batch: an epoch has " + std::to_string(loader.batches_per_epoch()) + " batches");
+  }
+  data::write_png(output, data::contact_sheet(*batch, recipe.data, line.get<int64_t>("columns")));
+  std::printf("%s: batch %jd of epoch %jd as training sees it, %zu pictures\n", output.c_str(),
+              static_cast<intmax_t>(line.get<int64_t>("batch")),
+              static_cast<intmax_t>(line.get<int64_t>("epoch")), batch->indices.size());
+  return 0;
+}
+
+int shards(const CommandLine& line) {
+  train::Recipe recipe = recipe_of(line);
+  if (!line.has("output")) {
+    throw Error(ErrorKind::usage, "data shards: --output FOLDER is needed");
+  }
+  const fs::path output = line.text("output");
+  for (const data::Split split : {data::Split::train, data::Split::val}) {
+    const std::string name(data::names_of(split)[static_cast<size_t>(split)]);
+    const auto dataset = data::build_dataset(recipe.data, split);
+    Progress bar("shards " + name, dataset->size(), 0, !line.quiet() && on_terminal());
+    const int64_t count = data::write_shards(*dataset, output / name,
+                                             {.pictures_per_shard = line.get<int64_t>("per-shard")},
+                                             [&](int64_t done) { bar.update(done); });
+    bar.clear();
+    std::printf("%s: %jd pictures in %jd shards\n", (output / name).c_str(),
+                static_cast<intmax_t>(dataset->size()), static_cast<intmax_t>(count));
+  }
+  std::printf("use them with data.name=shards data.root=%s\n", output.c_str());
+  return 0;
 }
 
 int demo(const CommandLine& line) {
@@ -89,14 +137,21 @@ int demo(const CommandLine& line) {
 int run_data(int argc, char** argv) {
   const CommandLine line(
       {.name = "data",
-       .operands = "check|demo [CONFIG] [key=value ...]",
+       .operands = "check|preview|shards|demo [CONFIG] [key=value ...]",
        .summary =
            "check: decode every picture of a data set and report the faulty ones (status 1).\n"
+           "preview: write an augmented training batch as one PNG (--output FILE).\n"
+           "shards: write a set of picture files as tar shards (--output FOLDER).\n"
            "demo: prepare the 5000 handwritten digits of configs/demo/digits.yaml.",
        .example = "nalaformer data check data.root=my_pictures --json faults.json"},
       [](cxxopts::OptionAdder& add) {
         add("sheet", "demo: the digits.png to cut (default: out of Debian's opencv-doc)",
-            cxxopts::value<std::string>(), "FILE");
+            cxxopts::value<std::string>(),
+            "FILE")("epoch", "preview: which epoch", cxxopts::value<int64_t>()->default_value("0"))(
+            "batch", "preview: which batch of it", cxxopts::value<int64_t>()->default_value("0"))(
+            "columns", "preview: pictures in a row", cxxopts::value<int64_t>()->default_value("8"))(
+            "per-shard", "shards: pictures in one of them",
+            cxxopts::value<int64_t>()->default_value("10000"));
       },
       argc, argv);
   if (line.help_shown()) {
@@ -106,10 +161,17 @@ int run_data(int argc, char** argv) {
   if (action == "check") {
     return check(line);
   }
+  if (action == "preview") {
+    return preview(line);
+  }
+  if (action == "shards") {
+    return shards(line);
+  }
   if (action == "demo") {
     return demo(line);
   }
-  throw Error(ErrorKind::usage, "data: expected check or demo, found '" + action + "'");
+  throw Error(ErrorKind::usage,
+              "data: expected check, preview, shards or demo, found '" + action + "'");
 }
 
 }  // namespace nala::tools

@@ -3,11 +3,13 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "bench/timing.h"
 #include "command_line.h"
 #include "commands.h"
 #include "core/error.h"
 #include "io/safetensors.h"
 #include "model_loading.h"
+#include "train/averaging.h"
 
 namespace nala::tools {
 namespace {
@@ -17,6 +19,10 @@ namespace {
 std::map<std::string, std::string> metadata_of(const train::Weights& weights) {
   train::Recipe recipe = weights.recipe;
   recipe.data.root = {};
+  recipe.data.class_list = {};
+  recipe.data.val_labels = {};
+  recipe.data.synset_map = {};
+  recipe.distill.teacher = {};
   recipe.init.checkpoint = {};
   recipe.output = train::Recipe{}.output;
   return {{"format", "pt"},
@@ -38,6 +44,19 @@ double relative_error(models::Model& expected, models::Model& found, const train
   return difference.max().item<double>() / reference.abs().max().clamp_min(1e-30).item<double>();
 }
 
+// The chosen weights, or their mean with those of the checkpoints that --average names.
+io::NamedTensors chosen_tensors(const CommandLine& line, const train::Weights& weights) {
+  const std::string choice = line.text("weights");
+  std::vector<io::NamedTensors> parts{choose_weights(weights, choice)};
+  std::vector<std::string> sources{weights.source};
+  for (const std::string& path : split_list(line.text("average"))) {
+    const train::Weights other = load_checkpoint(line, path);
+    parts.push_back(choose_weights(other, choice));
+    sources.push_back(other.source);
+  }
+  return parts.size() == 1 ? parts.front() : train::mean_of(parts, sources);
+}
+
 }  // namespace
 
 int run_export(int argc, char** argv) {
@@ -53,6 +72,8 @@ int run_export(int argc, char** argv) {
         add("checkpoint", "run folder, checkpoint folder, .safetensors or .pth",
             cxxopts::value<std::string>(), "CKPT")(
             "weights", "raw or ema (default: ema where present)", cxxopts::value<std::string>())(
+            "average", "further checkpoints, with commas: write the mean of all",
+            cxxopts::value<std::string>(), "CKPT,...")(
             "format", "safetensors", cxxopts::value<std::string>()->default_value("safetensors"));
       },
       argc, argv);
@@ -68,7 +89,7 @@ int run_export(int argc, char** argv) {
   }
   const std::filesystem::path output = line.text("output");
   const train::Weights weights = load_checkpoint(line, line.text("checkpoint"));
-  const io::NamedTensors& tensors = choose_weights(weights, line.text("weights"));
+  const io::NamedTensors tensors = chosen_tensors(line, weights);
   const auto model = build_for_inference(weights.recipe, tensors, weights.source, at::kCPU);
   io::write_safetensors(output, tensors, metadata_of(weights));
 

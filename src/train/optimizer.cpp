@@ -69,6 +69,7 @@ void Optimizer::step_group(size_t group, double lr) {
     return;
   }
   const double decay = groups_[group].weight_decay;
+  lr *= groups_[group].lr_scale;
   switch (options_.name) {
     case OptimizerName::adamw:
       at::_fused_adamw_(parameters, gradients, first, second, {}, steps, lr, options_.betas[0],

@@ -26,6 +26,7 @@ struct OptimizerConfig {
   double lr = 5e-4;
   double lr_per_images = 0;
   double weight_decay = 0.05;
+  double layer_decay = 1;
   std::vector<double> betas{0.9, 0.999};
   double eps = 1e-8;
   double momentum = 0.9;
@@ -38,6 +39,9 @@ struct OptimizerConfig {
       "when above 0, the rate is lr * global batch / this (the recipe: 512)", config::at_least(0));
     v("weight_decay", c.weight_decay, "not applied to biases and one-dimensional parameters",
       config::at_least(0));
+    v("layer_decay", c.layer_decay,
+      "factor of the learning rate from each block to the one before it; 1: all alike",
+      {.low = 0, .high = 1, .low_open = true});
     v("betas", c.betas, "adamw, adam: decay rates of the two moments", config::between(0, 1));
     v("eps", c.eps, "adamw, adam: added to the denominator", config::above(0));
     v("momentum", c.momentum, "sgd: momentum", config::between(0, 1));
@@ -57,7 +61,8 @@ class Optimizer {
  public:
   Optimizer(const OptimizerConfig& options, std::vector<ParameterGroup> groups);
 
-  /// One step at learning rate `lr`. Parameters without a gradient are left as they are.
+  /// One step at learning rate `lr` (times each group's lr_scale). Parameters without a gradient
+  /// are left as they are.
   void step(double lr);
   /// Drops all gradients.
   void zero_grad();

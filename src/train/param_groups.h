@@ -1,8 +1,9 @@
-// Which parameters are decayed.
+// Which parameters are decayed, and which learn more slowly.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,13 +16,24 @@ namespace nala::train {
 /// Parameters that share their optimizer settings.
 struct ParameterGroup {
   double weight_decay = 0;
+  double lr_scale = 1;  ///< factor of the learning rate
   std::vector<std::string> names;
   std::vector<at::Tensor> parameters;
 };
 
-/// Two groups in the authors' (timm's) order: first, undecayed, the parameters of at most one
-/// dimension and those named `*.bias`; then the others, the four-dimensional LayerScale gammas
-/// among them, with `weight_decay`. Parameters that need no gradient are left out.
-std::vector<ParameterGroup> parameter_groups(const torch::nn::Module& model, double weight_decay);
+/// Groups in the authors' (timm's) order: first, undecayed, the parameters of at most one dimension
+/// and those named `*.bias`; then the others, the four-dimensional LayerScale gammas among them,
+/// with `weight_decay`. Parameters that need no gradient are left out.
+///
+/// With `layer_decay` below 1 there are two such groups per layer, from the first layer to the
+/// last, of learning rate layer_decay^(layers above it) (timm's param_groups_layer_decay): layer 0
+/// is `patch_embed`, every block is one, a downsampling belongs to the block before it, all else is
+/// the last. Empty groups are left out there.
+std::vector<ParameterGroup> parameter_groups(const torch::nn::Module& model,
+                                             double weight_decay,
+                                             double layer_decay = 1);
+
+/// The layer of each name, in their order.
+std::vector<int64_t> layers_of(const std::vector<std::string>& names);
 
 }  // namespace nala::train

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/config.h"
 #include "data/config.h"
 #include "models/config.h"
 #include "models/task.h"
 #include "train/amp.h"
+#include "train/distill_config.h"
 #include "train/ema.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -33,6 +35,7 @@ struct TrainConfig {
   int64_t accumulate = 1;
   double clip_norm = 0;
   double label_smoothing = 0.1;
+  std::vector<std::string> freeze;
   int64_t log_every = 50;
   double eval_every_epochs = 1;
   bool deterministic = true;
@@ -48,6 +51,8 @@ struct TrainConfig {
       config::at_least(0));
     v("label_smoothing", c.label_smoothing, "share of the target spread over all classes",
       config::between(0, 1));
+    v("freeze", c.freeze,
+      "patterns of parameters that stay as they are, such as [\"*\", \"!head\"]; []: none");
     v("log_every", c.log_every, "steps between lines of metrics.jsonl", config::at_least(1));
     v("eval_every_epochs", c.eval_every_epochs, "epochs between evaluations; 0: at the end alone",
       config::at_least(0));
@@ -86,6 +91,7 @@ struct Recipe {
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   EmaConfig ema;
+  DistillConfig distill;
   InitConfig init;
   CheckpointConfig checkpoint;
   int64_t seed = 0;
@@ -101,6 +107,7 @@ struct Recipe {
     v("optimizer", c.optimizer, "the update rule");
     v("schedule", c.schedule, "the learning rate over time");
     v("ema", c.ema, "the averaged weights");
+    v("distill", c.distill, "a network to learn from");
     v("init", c.init, "where the weights come from");
     v("checkpoint", c.checkpoint, "what is kept on disk");
     v("seed", c.seed, "all randomness is a function of this, the epoch and the position",

@@ -14,6 +14,7 @@
 #include "train/checkpoint.h"
 #include "train/non_finite.h"
 #include "train/stop_signal.h"
+#include "train/tasks/distill.h"
 
 namespace nala::train {
 namespace {
@@ -49,6 +50,11 @@ Trainer::Trainer(const Recipe& recipe, const TrainerOptions& options, Log& log)
   }
   at::globalContext().setDeterministicAlgorithms(recipe_.train.deterministic, false);
   task_ = build_task(recipe_);
+  if (!recipe_.distill.teacher.value.empty()) {
+    task_ = std::make_unique<DistillTask>(
+        std::move(task_), load_teacher(recipe_.distill.teacher.value, options_.device),
+        recipe_.distill);
+  }
   build_data();
   build_network();
   warn_of_slow_average();
@@ -89,6 +95,7 @@ RunOutcome Trainer::run(const RunFolder& folder) {
   }
   write_file(folder.config(), config::to_yaml(config::write(recipe_)));
   metrics_ = std::make_unique<MetricsLog>(folder.metrics(), state_.metrics_bytes);
+  events_ = std::make_unique<io::EventWriter>(folder.root, state_.step + 1);
   progress_ =
       std::make_unique<Progress>("train", length_.total_steps, state_.step, options_.progress_bar);
   const StopSignal stop_signal;
@@ -178,6 +185,7 @@ double Trainer::accumulate_gradients(std::vector<data::Batch>& batches, bool& fi
 
 void Trainer::train_step() {
   model_->train();
+  freezing_->hold();
   optimizer_->zero_grad();
   std::vector<data::Batch> batches;
   bool finite = true;
@@ -230,12 +238,16 @@ void Trainer::log_if_due() {
                     {"grad_norm", state_.interval.gradient_norm / count}});
   const auto now = std::chrono::steady_clock::now();
   const double seconds = std::chrono::duration<double>(now - interval_begin_).count();
+  const double speed = count * static_cast<double>(global_batch()) / std::max(seconds, 1e-9);
+  events_->add(state_.step, {{"train/loss", loss},
+                             {"train/lr", rate},
+                             {"train/grad_norm", state_.interval.gradient_norm / count},
+                             {"train/images_per_second", speed}});
   progress_->clear();
   log_.info("step " + std::to_string(state_.step) + "/" + std::to_string(length_.total_steps) +
             "  epoch " + std::to_string((state_.step - 1) / length_.steps_per_epoch) + "  loss " +
             fixed(loss, 4) + "  lr " + short_number(rate) + "  grad norm " +
-            short_number(state_.interval.gradient_norm / count) + "  " +
-            fixed(count * static_cast<double>(global_batch()) / std::max(seconds, 1e-9), 1) +
+            short_number(state_.interval.gradient_norm / count) + "  " + fixed(speed, 1) +
             " pictures/s  waited " + fixed(train_loader_->seconds_waited(), 1) + " s for data");
   state_.interval = {};
   interval_begin_ = now;
@@ -283,10 +295,15 @@ void Trainer::evaluate(models::Model& model, std::string_view weights) {
   line.update(metrics);
   metrics_->append(line);
   std::string text = "evaluation, " + std::string(weights) + " weights:";
+  std::vector<std::pair<std::string, double>> scalars;
   for (const auto& [key, value] : metrics.items()) {
+    if (value.is_number_float()) {
+      scalars.emplace_back("eval_" + std::string(weights) + "/" + key, value.get<double>());
+    }
     text +=
         " " + key + " " + (value.is_number_float() ? fixed(value.get<double>(), 3) : value.dump());
   }
+  events_->add(state_.step, scalars);
   const double value = metrics.at(std::string(task_->best_metric())).get<double>();
   if (state_.best.step < 0 || value > state_.best.value) {
     state_.best = {

@@ -13,8 +13,10 @@
 
 #include "core/log.h"
 #include "core/progress.h"
+#include "io/events.h"
 #include "models/model.h"
 #include "train/amp.h"
+#include "train/freezing.h"
 #include "train/metrics_log.h"
 #include "train/optimizer.h"
 #include "train/recipe.h"
@@ -93,6 +95,7 @@ class Trainer {
   std::shared_ptr<models::Model> model_;
   std::shared_ptr<models::Model> average_;  // null without EMA
   std::unique_ptr<Task> task_;
+  std::unique_ptr<Freezing> freezing_;
   std::unique_ptr<Optimizer> optimizer_;
   LossScaler scaler_;
   RunLength length_;
@@ -103,6 +106,7 @@ class Trainer {
 
   std::optional<RunFolder> folder_;
   std::unique_ptr<MetricsLog> metrics_;
+  std::unique_ptr<io::EventWriter> events_;
   std::unique_ptr<Progress> progress_;
   std::chrono::steady_clock::time_point interval_begin_;
 };

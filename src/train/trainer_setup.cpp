@@ -56,8 +56,10 @@ void Trainer::build_network() {
     io::load_state_dict_strictly(*average_, io::state_dict(*model_), "the model");
     average_->eval();
   }
+  freezing_ = std::make_unique<Freezing>(*model_, recipe_.train.freeze);
   optimizer_ = std::make_unique<Optimizer>(
-      recipe_.optimizer, parameter_groups(*model_, recipe_.optimizer.weight_decay));
+      recipe_.optimizer,
+      parameter_groups(*model_, recipe_.optimizer.weight_decay, recipe_.optimizer.layer_decay));
 }
 
 void Trainer::start_from_weights() {
