@@ -26,15 +26,20 @@ inline void with_query_map(const Setup& setup, Run run) {
 template <class V, class Run>
 inline void with_key_map(const Setup& setup, Run run) {
   const bool cubic = setup.lambd == 3;
-  if (setup.map == FeatureMap::relu_split) {
-    return cubic ? run.template operator()<SplitKey<V, true>>()
-                 : run.template operator()<SplitKey<V, false>>();
+  switch (setup.map) {
+    case FeatureMap::relu_split:
+      return cubic ? run.template operator()<SplitKey<V, true>>()
+                   : run.template operator()<SplitKey<V, false>>();
+    case FeatureMap::cosine:
+      return cubic ? run.template operator()<CosineKey<V, true>>()
+                   : run.template operator()<CosineKey<V, false>>();
+    case FeatureMap::elu:
+      return run.template operator()<Elu<V>>();
+    case FeatureMap::relu:
+      return run.template operator()<Relu<V>>();
+    case FeatureMap::focused:
+      return run.template operator()<Focused<V>>();
   }
-  if (setup.map == FeatureMap::cosine) {
-    return cubic ? run.template operator()<CosineKey<V, true>>()
-                 : run.template operator()<CosineKey<V, false>>();
-  }
-  with_query_map<V>(setup, run);
 }
 
 template <class V>

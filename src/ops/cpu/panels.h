@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "ops/cpu/kernels.h"
 
@@ -38,12 +39,19 @@ class Ahead {
       add(tables.sin, tables.sin_stride * 4, 4);
     }
   }
-  /// Addresses behind the last row may come up: a fetch of those does nothing.
-  void fetch(int64_t token, int channel) const {
+  /// Begins at a token and channel; step() fetches there and goes on to the next token. Addresses
+  /// behind the last row may come up: a fetch of those does nothing.
+  void start(int64_t token, int channel) {
     for (int i = 0; i < count_; ++i) {
-      const Stream& s = streams_[i];
-      const auto offset = static_cast<uintptr_t>(token * s.row_bytes + channel * s.channel_bytes);
-      __builtin_prefetch(reinterpret_cast<const void*>(s.address + offset), 0, 2);
+      Stream& s = streams_[i];
+      s.next = s.address + static_cast<uintptr_t>(token * s.row_bytes + channel * s.channel_bytes);
+    }
+  }
+  void step() {
+    for (int i = 0; i < count_; ++i) {
+      Stream& s = streams_[i];
+      __builtin_prefetch(reinterpret_cast<const void*>(s.next), 0, 2);
+      s.next += static_cast<uintptr_t>(s.row_bytes);
     }
   }
 
@@ -51,9 +59,10 @@ class Ahead {
   struct Stream {
     uintptr_t address;
     int64_t row_bytes, channel_bytes;
+    uintptr_t next;
   };
   void add(const void* data, int64_t row_bytes, int64_t channel_bytes) {
-    streams_[count_++] = {reinterpret_cast<uintptr_t>(data), row_bytes, channel_bytes};
+    streams_[count_++] = {reinterpret_cast<uintptr_t>(data), row_bytes, channel_bytes, 0};
   }
 
   Stream streams_[6] = {};
@@ -72,45 +81,50 @@ inline typename V::Mask lanes_of(int d, int panel) {
   return V::first(left < V::kWidth ? left : V::kWidth);
 }
 
-template <class V>
-inline typename V::Reg load_as(const void* data, int64_t offset, typename V::Mask m, Dtype dtype) {
+/// The width's values from an element on, as float32; and the reverse.
+template <class V, Dtype kDtype>
+inline typename V::Reg load_as(const void* data, int64_t offset, typename V::Mask m) {
+  if constexpr (kDtype == Dtype::float32) {
+    return V::load(static_cast<const float*>(data) + offset, m);
+  } else if constexpr (kDtype == Dtype::bfloat16) {
+    return V::load_bfloat16(static_cast<const uint16_t*>(data) + offset, m);
+  } else {
+    return V::load_float16(static_cast<const uint16_t*>(data) + offset, m);
+  }
+}
+template <class V, Dtype kDtype>
+inline void store_as(void* data, int64_t offset, typename V::Mask m, typename V::Reg x) {
+  if constexpr (kDtype == Dtype::float32) {
+    V::store(static_cast<float*>(data) + offset, m, x);
+  } else if constexpr (kDtype == Dtype::bfloat16) {
+    V::store_bfloat16(static_cast<uint16_t*>(data) + offset, m, x);
+  } else {
+    V::store_float16(static_cast<uint16_t*>(data) + offset, m, x);
+  }
+}
+
+/// Calls run<dtype>().
+template <class Run>
+inline void with_dtype(Dtype dtype, Run run) {
   switch (dtype) {
     case Dtype::float32:
-      return V::load(static_cast<const float*>(data) + offset, m);
+      return run.template operator()<Dtype::float32>();
     case Dtype::bfloat16:
-      return V::load_bfloat16(static_cast<const uint16_t*>(data) + offset, m);
+      return run.template operator()<Dtype::bfloat16>();
     case Dtype::float16:
-      return V::load_float16(static_cast<const uint16_t*>(data) + offset, m);
-  }
-  return V::zero();
-}
-
-template <class V>
-inline void store_as(const Rows& rows, int64_t offset, typename V::Mask m, typename V::Reg x) {
-  switch (rows.dtype) {
-    case Dtype::float32:
-      return V::store(static_cast<float*>(rows.data) + offset, m, x);
-    case Dtype::bfloat16:
-      return V::store_bfloat16(static_cast<uint16_t*>(rows.data) + offset, m, x);
-    case Dtype::float16:
-      return V::store_float16(static_cast<uint16_t*>(rows.data) + offset, m, x);
+      return run.template operator()<Dtype::float16>();
   }
 }
 
-/// `lanes` channels that do not lie side by side, brought together in `gathered`.
-template <class V>
-inline const void* gather(const Rows& rows, int64_t offset, int lanes, float* gathered) {
-  if (rows.dtype == Dtype::float32) {
-    for (int i = 0; i < lanes; ++i) {
-      gathered[i] = static_cast<const float*>(rows.data)[offset + i * rows.inner];
-    }
-  } else {
-    for (int i = 0; i < lanes; ++i) {
-      reinterpret_cast<uint16_t*>(gathered)[i] =
-          static_cast<const uint16_t*>(rows.data)[offset + i * rows.inner];
-    }
+/// `lanes` channels that do not lie side by side, as float32.
+template <class V, Dtype kDtype>
+inline typename V::Reg gather(const Rows& rows, int64_t offset, int lanes) {
+  using Element = std::conditional_t<kDtype == Dtype::float32, float, uint16_t>;
+  alignas(64) Element gathered[V::kWidth] = {};
+  for (int i = 0; i < lanes; ++i) {
+    gathered[i] = static_cast<const Element*>(rows.data)[offset + i * rows.inner];
   }
-  return gathered;
+  return load_as<V, kDtype>(gathered, 0, V::first(V::kWidth));
 }
 
 /// Tokens begin ... begin + count - 1 as float32; lanes beyond d are 0, and so are rows up to a
@@ -120,17 +134,14 @@ void load_rows(const Rows& rows, int64_t begin, int count, int d, const Panels<V
   const int padded = (count + V::kWidth - 1) / V::kWidth * V::kWidth;
   for (int j = 0; j < panels_of<V>(d); ++j) {
     const typename V::Mask lanes = lanes_of<V>(d, j);
-    for (int t = 0; t < count; ++t) {
-      const int64_t offset = (begin + t) * rows.stride + j * V::kWidth * rows.inner;
-      if (rows.inner == 1) [[likely]] {
-        V::store(block.at(j, t), load_as<V>(rows.data, offset, lanes, rows.dtype));
-      } else {
-        alignas(64) float gathered[V::kWidth] = {};
-        const int left = d - j * V::kWidth;
-        gather<V>(rows, offset, left < V::kWidth ? left : V::kWidth, gathered);
-        V::store(block.at(j, t), load_as<V>(gathered, 0, lanes, rows.dtype));
+    const int left = d - j * V::kWidth < V::kWidth ? d - j * V::kWidth : V::kWidth;
+    int64_t offset = begin * rows.stride + j * V::kWidth * rows.inner;
+    with_dtype(rows.dtype, [&]<Dtype kDtype>() {
+      for (int t = 0; t < count; ++t, offset += rows.stride) {
+        V::store(block.at(j, t), rows.inner == 1 ? load_as<V, kDtype>(rows.data, offset, lanes)
+                                                 : gather<V, kDtype>(rows, offset, left));
       }
-    }
+    });
     for (int t = count; t < padded; ++t) {
       V::store(block.at(j, t), V::zero());
     }
@@ -142,9 +153,12 @@ template <class V>
 void store_rows(const Panels<V>& block, int64_t begin, int count, int d, const Rows& rows) {
   for (int j = 0; j < panels_of<V>(d); ++j) {
     const typename V::Mask lanes = lanes_of<V>(d, j);
-    for (int t = 0; t < count; ++t) {
-      store_as<V>(rows, (begin + t) * rows.stride + j * V::kWidth, lanes, V::load(block.at(j, t)));
-    }
+    int64_t offset = begin * rows.stride + j * V::kWidth;
+    with_dtype(rows.dtype, [&]<Dtype kDtype>() {
+      for (int t = 0; t < count; ++t, offset += rows.stride) {
+        store_as<V, kDtype>(rows.data, offset, lanes, V::load(block.at(j, t)));
+      }
+    });
   }
 }
 

@@ -191,8 +191,9 @@ class FeatureBlock {
   void features(int64_t begin, int count, Use use) {
     for (int j = 0; j < at_.panels; ++j) {
       const typename V::Mask lanes = lanes_of<V>(at_.d, j);
+      ahead_.start(begin + kBlockTokens, j * V::kWidth);
       for (int t = 0; t < count; ++t) {
-        ahead_.fetch(begin + kBlockTokens + t, j * V::kWidth);
+        ahead_.step();
         Reg kept[Map::kKept];
         Pair<V> phi = map_.features(V::load(x_.at(j, t)), t, kept);
         if constexpr (!Map::kZeroAtZero) {
