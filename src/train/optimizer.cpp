@@ -80,8 +80,10 @@ void Optimizer::step_group(size_t group, double lr) {
                        options_.betas[1], decay, options_.eps, false, false);
       break;
     case OptimizerName::sgd:
-      at::_fused_sgd_(parameters, gradients, first, decay, options_.momentum, lr, 0.0, false, false,
-                      steps_ == 1);
+      // Without momentum the kernel wants no buffers.
+      at::_fused_sgd_(parameters, gradients,
+                      options_.momentum == 0 ? std::vector<at::Tensor>() : first, decay,
+                      options_.momentum, lr, 0.0, false, false, steps_ == 1);
       break;
   }
 }
