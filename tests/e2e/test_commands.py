@@ -24,9 +24,13 @@ def test_help_of_everything():
     assert result.status == 0
     commands = re.findall(r"^  (\w+) +\w", result.out.split("Commands:")[1].split("Example")[0], re.M)
     commands = [name for name in commands if name != "nalaformer"]
-    assert {"train", "eval", "predict", "export", "info", "config", "data", "doctor"} <= set(commands)
-    for command in commands:
-        text = run(command, "--help")
+    assert {"train", "eval", "predict", "export", "info", "bench", "config", "data",
+            "doctor"} <= set(commands)
+    commands.remove("bench")
+    assert "bench <subject> --help" in run("bench", "--help").out
+    for words in [[name] for name in commands] + [["bench", subject] for subject in
+                                                  ("attention", "model", "train", "loader")]:
+        text = run(*words, "--help")
         assert text.status == 0 and "Example:" in text.out and "--device" in text.out
 
 
@@ -102,3 +106,24 @@ def test_other_commands_die_by_their_signal(trained):
     time.sleep(0.5)
     process.terminate()
     assert process.wait(timeout=30) == -15
+
+
+def test_bench_attention_lists_what_it_measured(tmp_path):
+    result = run("bench", "attention", "--tokens", "35", "--head-dim", "16", "--dtype",
+                 "float32,bfloat16", "--seconds", "0", "--json", tmp_path / "b.json")
+    assert result.status == 0, result.err
+    rows = read_json(tmp_path / "b.json")["rows"]
+    assert {row["implementation"] for row in rows} >= {"reference", "softmax"}
+    assert {row["dtype"] for row in rows} == {"float32", "bfloat16"}
+    assert all(row["forward_ms"] > 0 and row["backward_ms"] > 0 for row in rows)
+    wrong = run("bench", "attention", "--tokens", "12,x")
+    assert wrong.status == 2 and "--tokens" in wrong.error_line()
+
+
+def test_bench_of_networks(tiny, tmp_path):
+    for subject in ("model", "train"):
+        result = run("bench", subject, tiny, "--batch", "2", "--seconds", "0", "--json",
+                     tmp_path / "b.json")
+        assert result.status == 0, result.err
+        (row,) = read_json(tmp_path / "b.json")["rows"]
+        assert row["images_per_second"] > 0 and row["peak_bytes"] > 0 and row["batch"] == 2

@@ -55,15 +55,15 @@ def test_preview_is_the_same_batch_every_time(pictures, tmp_path):
     assert (width, height) == (8 * 34 - 2, 32)
 
 
-def test_shards_train_like_folders(pictures, tmp_path):
+def test_shards_train_like_folders(pictures, tiny, tmp_path):
     result = run("data", "shards", "--output", tmp_path / "tar", "--per-shard", 10,
                  *settings(data__name="image_folder", data__root=pictures))
     assert result.status == 0, result.err
     assert len(list((tmp_path / "tar/train").glob("*.tar"))) == 3
     check = run("data", "check", "data.name=shards", f"data.root={tmp_path / 'tar'}")
     assert check.status == 0 and "24 pictures of 4 classes" in check.out, check.err
-    result = run("train", *settings(data__name="shards", data__root=tmp_path / "tar",
-                                    train__epochs=1, output=tmp_path / "run"))
+    result = run("train", tiny, *settings(data__name="shards", data__root=tmp_path / "tar",
+                                          train__epochs=1, output=tmp_path / "run"))
     assert result.status == 0, result.err
     assert list((tmp_path / "run").glob("events.out.tfevents.*"))
 
@@ -78,11 +78,11 @@ def test_bench_loader_reports_rows(pictures, tmp_path):
     assert all(row["images_per_second"] > 0 and row["workers"] == 1 for row in rows)
 
 
-def test_killed_with_the_whole_recipe_ends_bit_equal(pictures, tmp_path):
+def test_killed_with_the_whole_recipe_ends_bit_equal(pictures, tiny, tmp_path):
     words = settings(**RECIPE, data__root=pictures, train__epochs=12)
-    straight = run("train", *words, f"output={tmp_path / 'straight'}")
+    straight = run("train", tiny, *words, f"output={tmp_path / 'straight'}")
     assert straight.status == 0, straight.err
-    command = [str(PROGRAM), "train", *words, f"output={tmp_path / 'killed'}", "--quiet"]
+    command = [str(PROGRAM), "train", str(tiny), *words, f"output={tmp_path / 'killed'}", "--quiet"]
     draw = random.Random(1)
     for _ in range(3):
         process = subprocess.Popen(command)

@@ -50,14 +50,14 @@ double measure(data::Loader& loader, double seconds) {
 
 std::vector<Case> cases_of(const CommandLine& line, const train::Recipe& recipe) {
   std::vector<Case> cases;
-  for (const std::string& name : split_list(line.text("splits"))) {
+  for (const std::string& name : split_list(line.get<std::string>("splits"))) {
     if (name != "train" && name != "val") {
       throw Error(ErrorKind::usage, "--splits: expected train or val, found " + name);
     }
     const data::Split split = name == "train" ? data::Split::train : data::Split::val;
     const auto dataset = data::build_dataset(recipe.data, split);
     for (const bool fast : {false, true}) {
-      for (const int64_t workers : integers_of("workers", line.text("workers"))) {
+      for (const int64_t workers : integers_of("workers", line.get<std::string>("workers"))) {
         data::DataConfig config = recipe.data;
         config.workers = workers;
         config.fast_decode = fast;
