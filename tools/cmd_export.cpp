@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "bench/timing.h"
 #include "command_line.h"
 #include "commands.h"
 #include "core/error.h"

@@ -3,8 +3,10 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -114,6 +116,30 @@ void CommandLine::write_json(nlohmann::ordered_json result,
   object["config"] = recipe ? config::to_json(config::write(*recipe)) : nlohmann::ordered_json();
   object.update(result);
   write_file(get<std::string>("json"), object.dump(2) + "\n");
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');) {
+    parts.push_back(part);
+  }
+  return parts;
+}
+
+std::vector<int64_t> integers_of(const std::string& option, const std::string& text) {
+  std::vector<int64_t> values;
+  for (const std::string& part : split_list(text)) {
+    int64_t value = 0;
+    const auto [end, code] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (code != std::errc() || end != part.data() + part.size() || value < 1) {
+      throw Error(ErrorKind::usage,
+                  "--" + option + ": expected whole numbers of at least 1, separated by commas, " +
+                      "found '" + part + "'");
+    }
+    values.push_back(value);
+  }
+  return values;
 }
 
 std::string version() {

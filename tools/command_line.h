@@ -76,6 +76,11 @@ class CommandLine {
   bool help_shown_ = false;
 };
 
+/// The parts of a list written with commas; positive integers of one. Throw Error(usage) naming the
+/// option.
+std::vector<std::string> split_list(const std::string& text);
+std::vector<int64_t> integers_of(const std::string& option, const std::string& text);
+
 /// `0.1.0 (abc1234)`: version and source revision.
 std::string version();
 

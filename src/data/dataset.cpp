@@ -9,7 +9,6 @@
 #include "data/datasets/selection.h"
 #include "data/datasets/shards.h"
 #include "data/datasets/synthetic.h"
-#include "data/transforms/crop.h"
 
 namespace nala::data {
 namespace {
@@ -32,8 +31,7 @@ constexpr std::array<Kind, 6> kKinds{{
 }  // namespace
 
 DecodedPart Dataset::load_part(int64_t index, const ChoosePart& choose) const {
-  const Image whole = load(index).image;
-  return {crop(whole, choose(whole.width, whole.height).window), whole.width, whole.height};
+  return part_of(load(index).image, choose);
 }
 
 std::shared_ptr<const Dataset> build_dataset(const DataConfig& config, Split split) {

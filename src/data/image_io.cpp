@@ -1,6 +1,7 @@
 #include "data/image_io.h"
 
 #include <array>
+#include <utility>
 
 #include "core/files.h"
 #include "data/codecs.h"
@@ -89,12 +90,21 @@ Image decode(std::string_view bytes, const std::string& name) {
   return image;
 }
 
+DecodedPart part_of(Image whole, const ChoosePart& choose) {
+  const int64_t width = whole.width;
+  const int64_t height = whole.height;
+  const Window window = choose(width, height).window;
+  if (window == Window{0, 0, width, height}) {
+    return {std::move(whole), width, height};
+  }
+  return {crop(whole, window), width, height};
+}
+
 DecodedPart decode_part(std::string_view bytes, const std::string& name, const ChoosePart& choose) {
   if (format_of(bytes) == Format::jpeg) {
     return decode_jpeg_part(bytes, name, choose);
   }
-  const Image whole = decode(bytes, name);
-  return {crop(whole, choose(whole.width, whole.height).window), whole.width, whole.height};
+  return part_of(decode(bytes, name), choose);
 }
 
 Image read_image(const std::filesystem::path& path) {

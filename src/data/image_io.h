@@ -74,6 +74,9 @@ struct DecodedPart {
 /// Chooses the part, given the size of the whole. Called at most once.
 using ChoosePart = std::function<Part(int64_t width, int64_t height)>;
 
+/// The chosen window of a picture that is decoded already.
+DecodedPart part_of(Image whole, const ChoosePart& choose);
+
 /// The chosen window of decode()'s picture, of a JPEG without decoding all of the rest: the pixels
 /// are the same. Damage of a JPEG outside what was decoded is not noticed (a missing end is).
 /// Throws ImageError. Thread-safe.

@@ -164,8 +164,7 @@ DecodedPart decode_jpeg_part(std::string_view bytes,
                              const ChoosePart& choose) {
   PartDecoder decoder(bytes);
   if (!has_end_marker(bytes) || !decoder.read_header()) {
-    const Image whole = decode_jpeg(bytes, name);
-    return {crop(whole, choose(whole.width, whole.height).window), whole.width, whole.height};
+    return part_of(decode_jpeg(bytes, name), choose);
   }
   check_size(decoder.width(), decoder.height(), name);
   const Part part = choose(decoder.width(), decoder.height());

@@ -1,5 +1,6 @@
 #include "ops/arguments.h"
 
+#include <ATen/ops/empty.h>
 #include <c10/util/Exception.h>
 
 namespace nala::ops {
@@ -50,6 +51,18 @@ void check_gradient(const char* op, const at::Tensor& dy, const at::Tensor& q) {
   TORCH_CHECK(dy.sym_sizes() == q.sym_sizes(), op, ": dy has shape ", dy.sym_sizes(), ", q has ",
               q.sym_sizes(), "; they must be equal");
   TORCH_CHECK(dy.device() == q.device(), op, ": dy is on ", dy.device(), ", q on ", q.device());
+}
+
+FeatureMap feature_map_or_throw(std::string_view name) {
+  const std::optional<FeatureMap> map = feature_map_named(name);
+  TORCH_CHECK(map, "nala::linear_attention: feature_map '", name,
+              "'; known: relu_split cosine elu relu focused");
+  return *map;
+}
+
+at::Tensor empty_tokens_first(const at::Tensor& like) {
+  const c10::SymIntArrayRef size = like.sym_sizes();
+  return at::empty_symint({size[0], size[2], size[1], size[3]}, like.options()).transpose(1, 2);
 }
 
 at::Tensor tokens_first(const at::Tensor& y) {

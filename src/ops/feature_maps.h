@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -16,6 +17,11 @@ inline constexpr std::array<std::string_view, 5> kFeatureMapNames = {"relu_split
                                                                      "relu", "focused"};
 inline std::span<const std::string_view> names_of(FeatureMap) {
   return kFeatureMapNames;
+}
+
+/// How many halves of width d a feature of the map has.
+constexpr int64_t halves_of(FeatureMap map) {
+  return map == FeatureMap::relu_split || map == FeatureMap::cosine ? 2 : 1;
 }
 
 /// The map of a name, if there is one.

@@ -11,6 +11,7 @@
 
 #include <string>
 
+#include "ops/arguments.h"
 #include "ops/cpu/epilogue.h"
 #include "ops/epilogue.h"
 #include "ops/epilogue_kernels.h"

@@ -18,10 +18,6 @@ OptionalTensor or_none(const at::Tensor& x) {
   return x.defined() ? OptionalTensor(x) : std::nullopt;
 }
 
-int64_t halves_of(FeatureMap map) {
-  return map == FeatureMap::relu_split || map == FeatureMap::cosine ? 2 : 1;
-}
-
 // state (B, h, f, d), key mean (B, h, f), normaliser (B, h, N), with f the width of a feature.
 std::vector<at::Tensor> empty_saved(const at::Tensor& q, FeatureMap map) {
   const c10::SymIntArrayRef size = q.sym_sizes();
@@ -42,25 +38,12 @@ std::vector<at::Tensor> unkept(const Problem& problem) {
   return saved;
 }
 
-// Uninitialised (B, h, N, d) with memory order (B, N, h, d).
-at::Tensor empty_tokens_first(const at::Tensor& like) {
-  const c10::SymIntArrayRef size = like.sym_sizes();
-  return at::empty_symint({size[0], size[2], size[1], size[3]}, like.options()).transpose(1, 2);
-}
-
 template <class Schema>
 c10::TypedOperatorHandle<Schema> operator_handle(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Schema>();
 }
 
 }  // namespace
-
-FeatureMap feature_map_or_throw(std::string_view name) {
-  const std::optional<FeatureMap> map = feature_map_named(name);
-  TORCH_CHECK(map, "nala::linear_attention: feature_map '", name,
-              "'; known: relu_split cosine elu relu focused");
-  return *map;
-}
 
 ForwardTuple linear_attention_forward(const at::Tensor& q,
                                       const at::Tensor& k,

@@ -62,7 +62,4 @@ Gradients dispatch_backward(const Problem& problem,
                             const at::Tensor& dy,
                             std::string_view implementation);
 
-/// The map of a name; throws c10::Error listing the known names.
-FeatureMap feature_map_or_throw(std::string_view name);
-
 }  // namespace nala::ops

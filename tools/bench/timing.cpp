@@ -6,9 +6,7 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
-#include <sstream>
 
 #include "core/error.h"
 #include "core/number_text.h"
@@ -117,30 +115,6 @@ at::ScalarType dtype_named(const std::string& name) {
 
 std::string dtype_name(at::ScalarType dtype) {
   return dtype == at::kFloat ? "float32" : dtype == at::kBFloat16 ? "bfloat16" : "float16";
-}
-
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, ',');) {
-    parts.push_back(part);
-  }
-  return parts;
-}
-
-std::vector<int64_t> integers_of(const std::string& option, const std::string& text) {
-  std::vector<int64_t> values;
-  for (const std::string& part : split_list(text)) {
-    int64_t value = 0;
-    const auto [end, code] = std::from_chars(part.data(), part.data() + part.size(), value);
-    if (code != std::errc() || end != part.data() + part.size() || value < 1) {
-      throw Error(ErrorKind::usage,
-                  "--" + option + ": expected whole numbers of at least 1, separated by commas, " +
-                      "found '" + part + "'");
-    }
-    values.push_back(value);
-  }
-  return values;
 }
 
 std::string bytes_text(int64_t bytes) {

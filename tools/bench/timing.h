@@ -52,11 +52,6 @@ at::ScalarType dtype_named(const std::string& name);
 /// The reverse.
 std::string dtype_name(at::ScalarType dtype);
 
-/// The parts of a list written with commas; positive integers of one. Throw Error(usage) naming the
-/// option.
-std::vector<std::string> split_list(const std::string& text);
-std::vector<int64_t> integers_of(const std::string& option, const std::string& text);
-
 /// 1536 -> "1.5 KiB".
 std::string bytes_text(int64_t bytes);
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "ops/arguments.h"
 #include "ops/cpu/chunks.h"
 
 namespace nala::ops::cpu {
@@ -75,11 +76,6 @@ class Sequences {
   Rows rows_;
 };
 
-// Uninitialised, memory order (B, N, h, d).
-at::Tensor empty_like_tokens_first(const at::Tensor& x) {
-  return at::empty({x.size(0), x.size(2), x.size(1), x.size(3)}, x.options()).transpose(1, 2);
-}
-
 at::Tensor readable_table(const at::Tensor& table) {
   if (!table.defined()) {
     return table;
@@ -101,7 +97,7 @@ struct Call {
               .eps = static_cast<float>(problem.eps)},
         sequences(problem.q.size(0) * problem.q.size(1)),
         chunks(problem.q.size(2)),
-        halves(problem.map == FeatureMap::relu_split || problem.map == FeatureMap::cosine ? 2 : 1),
+        halves(static_cast<int>(halves_of(problem.map))),
         cos(readable_table(problem.cos)),
         sin(readable_table(problem.sin)),
         q(problem.q),
@@ -246,7 +242,7 @@ Forward forward(const Kernels& kernels, const Problem& problem) {
   const int64_t batch = problem.q.size(0);
   const int64_t heads = problem.q.size(1);
   Call call(kernels, problem);
-  const at::Tensor y = empty_like_tokens_first(problem.q);
+  const at::Tensor y = empty_tokens_first(problem.q);
   const at::Tensor state = at::empty({batch, heads, call.features(), problem.q.size(3)}, options);
   const at::Tensor mean = at::empty({batch, heads, call.features()}, options);
   const at::Tensor normaliser = at::empty({batch, heads, problem.q.size(2)}, options);
@@ -276,8 +272,8 @@ Gradients backward(const Kernels& kernels,
                    const Forward& forward,
                    const at::Tensor& dy) {
   Call call(kernels, problem);
-  const Gradients gradients{empty_like_tokens_first(problem.q), empty_like_tokens_first(problem.k),
-                            empty_like_tokens_first(problem.v)};
+  const Gradients gradients{empty_tokens_first(problem.q), empty_tokens_first(problem.k),
+                            empty_tokens_first(problem.v)};
   call.dy = Sequences(dy);
   call.dq = Sequences(gradients.dq);
   call.dk = Sequences(gradients.dk);

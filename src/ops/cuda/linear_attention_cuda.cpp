@@ -68,12 +68,6 @@ auto by_table(const char* name, Arguments&&... arguments) {
   return handle.redispatch(kEveryDevice, std::forward<Arguments>(arguments)...);
 }
 
-Map map_of(std::string_view name) {
-  const std::optional<ops::FeatureMap> map = ops::feature_map_named(name);
-  TORCH_CHECK(map, kName, ": feature_map '", name, "'; known: relu_split cosine elu relu focused");
-  return static_cast<Map>(*map);
-}
-
 // The rotation's tables as the kernels read them; keeps them alive.
 struct Tables {
   at::Tensor cos, sin;
@@ -94,9 +88,9 @@ AttentionCall call_of(const at::Tensor& q, const Tables& tables, const Settings&
   AttentionCall call;
   call.shape = {q.size(0), static_cast<int>(q.size(1)), static_cast<int>(q.size(2)),
                 static_cast<int>(q.size(3))};
-  call.rule = {map_of(settings.feature_map), settings.norm_aware,
-               static_cast<float>(settings.lambd), static_cast<float>(settings.tau),
-               static_cast<float>(settings.alpha)};
+  call.rule = {static_cast<Map>(ops::feature_map_or_throw(settings.feature_map)),
+               settings.norm_aware, static_cast<float>(settings.lambd),
+               static_cast<float>(settings.tau), static_cast<float>(settings.alpha)};
   call.rotation = tables.view();
   call.plan = plan_splits(call.shape);
   return call;
@@ -107,11 +101,6 @@ Rows<void> rows_of(const at::Tensor& x) {
 }
 Rows<const void> const_rows_of(const at::Tensor& x) {
   return {x.const_data_ptr(), x.stride(0), x.stride(1), x.stride(2)};
-}
-
-// Uninitialised (B, h, N, d) with memory order (B, N, h, d).
-at::Tensor empty_tokens_first(const at::Tensor& q) {
-  return at::empty({q.size(0), q.size(2), q.size(1), q.size(3)}, q.options()).transpose(1, 2);
 }
 
 at::Tensor workspace_of(const at::Tensor& q, int64_t floats) {
@@ -176,7 +165,7 @@ ops::ForwardTuple forward(const at::Tensor& q,
   const at::Tensor readable_v = readable(v);
   const int64_t width = halves_of(call.rule.map) * q.size(3);
   const auto floats = q.options().dtype(at::kFloat);
-  const at::Tensor y = empty_tokens_first(q);
+  const at::Tensor y = ops::empty_tokens_first(q);
   const at::Tensor matrix = at::empty({q.size(0), q.size(1), width, q.size(3)}, floats);
   const at::Tensor mean = at::empty({q.size(0), q.size(1), width}, floats);
   const at::Tensor normaliser = at::empty({q.size(0), q.size(1), q.size(2)}, floats);
@@ -226,9 +215,9 @@ ops::GradientTuple backward(const at::Tensor& dy,
   const at::Tensor readable_q = readable(q);
   const at::Tensor readable_k = readable(k);
   const at::Tensor readable_v = readable(v);
-  const at::Tensor dq = empty_tokens_first(q);
-  const at::Tensor dk = empty_tokens_first(q);
-  const at::Tensor dv = empty_tokens_first(q);
+  const at::Tensor dq = ops::empty_tokens_first(q);
+  const at::Tensor dk = ops::empty_tokens_first(q);
+  const at::Tensor dv = ops::empty_tokens_first(q);
   const at::Tensor workspace = workspace_of(q, backward_workspace_floats(call));
   launch_for<BackwardCall>(q.scalar_type(),
                            {.call = call,

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
-#include <numbers>
 #include <string>
 #include <vector>
 
+#include "double_features.h"
 #include "ops/cpu/kernels.h"
 
 namespace nala::ops::cpu {
@@ -45,49 +45,9 @@ Inputs drawn_inputs(int64_t n, int d) {
 
 // Definition in double ---------------------------------------------------------------------------
 
-double power(double base, double exponent) {
-  return base > 0 ? std::pow(base, exponent) : 0;
-}
-
 Values features(const Setup& s, const double* x, bool is_query) {
-  const auto d = static_cast<size_t>(s.d);
-  double square = 0;
-  double positive = 0;
-  double cube = 0;
-  for (size_t i = 0; i < d; ++i) {
-    square += x[i] * x[i];
-    positive += std::pow(std::max(x[i], 0.0), 2);
-    cube += std::pow(std::max(x[i], 0.0), 6);
-  }
-  const double norm = std::sqrt(square);
-  const double lambd = s.lambd;
-  const double p = is_query && s.norm_aware ? lambd * (s.tau + std::tanh(norm)) : lambd;
-  Values phi(s.map == FeatureMap::relu_split || s.map == FeatureMap::cosine ? 2 * d : d);
-  for (size_t i = 0; i < d; ++i) {
-    const double u = x[i] / norm;
-    const double base = is_query ? u : x[i];
-    const double theta = std::numbers::pi / 4 * std::tanh(double{s.alpha} * u);
-    switch (s.map) {
-      case FeatureMap::relu_split:
-        phi[i] = power(base, p);
-        phi[i + d] = power(-base, p);
-        break;
-      case FeatureMap::cosine:
-        phi[i] = power(std::abs(base), p) * std::cos(theta);
-        phi[i + d] = power(std::abs(base), p) * std::sin(theta);
-        break;
-      case FeatureMap::elu:
-        phi[i] = x[i] > 0 ? 1 + x[i] : std::exp(x[i]);
-        break;
-      case FeatureMap::relu:
-        phi[i] = std::max(x[i], 0.0);
-        break;
-      case FeatureMap::focused:
-        phi[i] = cube > 0 ? std::max(x[i], 0.0) * std::sqrt(positive / cube) : 0;
-        break;
-    }
-  }
-  return phi;
+  return double_features({s.map, s.norm_aware, s.lambd, s.tau, s.alpha}, x,
+                         static_cast<size_t>(s.d), is_query);
 }
 
 Values rotated(const Values& phi, const Inputs& in, int64_t token) {

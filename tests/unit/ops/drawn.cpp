@@ -2,10 +2,9 @@
 
 #include <torch/torch.h>
 
-#include <cmath>
-#include <numbers>
 #include <vector>
 
+#include "double_features.h"
 #include "ops/rope.h"
 
 namespace nala::ops {
@@ -18,57 +17,10 @@ Row row_of(const at::Tensor& x) {
   return {flat.const_data_ptr<double>(), flat.const_data_ptr<double>() + flat.numel()};
 }
 
-double norm(const Row& x) {
-  double square = 0;
-  for (const double value : x) {
-    square += value * value;
-  }
-  return std::sqrt(square);
-}
-
-double power(double base, double exponent) {
-  return base > 0 ? std::pow(base, exponent) : 0;
-}
-
 // Features of one query (`is_query`) or key.
 Row features(const Problem& p, const Row& x, bool is_query) {
-  const double length = norm(x);
-  const double exponent =
-      is_query && p.norm_aware ? p.lambd * (p.tau + std::tanh(length)) : p.lambd;
-  const size_t d = x.size();
-  const bool split = p.map == FeatureMap::relu_split || p.map == FeatureMap::cosine;
-  Row phi(split ? 2 * d : d);
-  double cube = 0;
-  double positive = 0;
-  for (const double value : x) {
-    cube += std::pow(std::max(value, 0.0), 6);
-    positive += std::pow(std::max(value, 0.0), 2);
-  }
-  for (size_t i = 0; i < d; ++i) {
-    const double u = length > 0 ? x[i] / length : 0;
-    const double base = is_query ? u : x[i];
-    const double theta = std::numbers::pi / 4 * std::tanh(p.alpha * u);
-    switch (p.map) {
-      case FeatureMap::relu_split:
-        phi[i] = power(base, exponent);
-        phi[i + d] = power(-base, exponent);
-        break;
-      case FeatureMap::cosine:
-        phi[i] = power(std::abs(base), exponent) * std::cos(theta);
-        phi[i + d] = power(std::abs(base), exponent) * std::sin(theta);
-        break;
-      case FeatureMap::elu:
-        phi[i] = x[i] > 0 ? 1 + x[i] : std::exp(x[i]);
-        break;
-      case FeatureMap::relu:
-        phi[i] = std::max(x[i], 0.0);
-        break;
-      case FeatureMap::focused:
-        phi[i] = cube > 0 ? std::max(x[i], 0.0) * std::sqrt(positive / cube) : 0;
-        break;
-    }
-  }
-  return phi;
+  return double_features({p.map, p.norm_aware, p.lambd, p.tau, p.alpha}, x.data(), x.size(),
+                         is_query);
 }
 
 double dot(const Row& a, const Row& b) {
