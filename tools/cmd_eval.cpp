@@ -28,8 +28,8 @@ Settings read_settings(const CommandLine& line) {
     throw Error(ErrorKind::usage, "eval: expected at most one configuration file");
   }
   if (line.operands().empty()) {
-    // Assigned, not initialised by name: GCC 12 destroys members left to their defaults twice when an
-    // initialiser behind them throws.
+    // Assigned, not initialised by name: GCC 12 destroys members left to their defaults twice when
+    // an initialiser behind them throws.
     Settings settings;
     settings.weights = load_checkpoint(line, checkpoint);
     settings.recipe = line.recipe(std::nullopt, config::write(settings.weights.recipe));
@@ -81,8 +81,8 @@ int run_eval(int argc, char** argv) {
   }
   const at::Device device = line.start_device();
   const Settings settings = read_settings(line);
-  const auto task = train::build_task(settings.recipe);
   const auto dataset = data::build_dataset(settings.recipe.data, data::Split::val);
+  const auto task = train::build_task(settings.recipe, dataset);
   data::Loader loader(dataset, settings.recipe.data, {.split = data::Split::val});
   ordered_json result{{"metrics", ordered_json::object()}};
   int64_t images = 0;
@@ -96,9 +96,15 @@ int run_eval(int argc, char** argv) {
         build_for_inference(settings.recipe, choose_weights(settings.weights, weights),
                             settings.weights.source, device);
     Progress bar("eval " + weights, dataset->size(), 0, !line.quiet() && on_terminal());
-    const ordered_json metrics =
-        task->evaluate(*model, loader, device, [&](int64_t done) { bar.update(done); });
+    const at::Tensor tally =
+        task->tally(*model, loader, device, [&](int64_t done) { bar.update(done); });
     bar.clear();
+    const ordered_json metrics = task->metrics(tally);
+    if (line.has("output")) {
+      const auto folder = std::filesystem::path(line.text("output")) / weights;
+      std::filesystem::create_directories(folder);
+      task->write_details(tally, folder);
+    }
     images += metrics.at("images").get<int64_t>();
     print_metrics(weights, metrics);
     result["metrics"][weights] = metrics;

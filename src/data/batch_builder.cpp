@@ -3,6 +3,8 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 #include "core/error.h"
 #include "core/rng.h"
@@ -19,18 +21,19 @@ at::Tensor to_tensor(const std::vector<int64_t>& values) {
   return at::tensor(values, at::TensorOptions(at::kLong));  // (B)
 }
 
-// Moves the slots that are kept to the front and cuts the rest off.
-void leave_out_dropped(Draft& draft) {
-  const int64_t size = draft.images[0].numel();
-  auto* memory = draft.images.data_ptr<float>();
-  int64_t kept = 0;
-  for (size_t i = 0; i < draft.slots.size(); ++i) {
-    if (!draft.slots[i].dropped) {
-      std::copy_n(memory + static_cast<int64_t>(i) * size, size, memory + kept * size);
-      ++kept;
-    }
+// Contiguous tensors of one shape as one, (B, ...): copied by this thread alone, for LibTorch's own
+// threads belong to the training step.
+at::Tensor stacked(const std::vector<at::Tensor>& parts) {
+  std::vector<int64_t> shape = parts.front().sizes().vec();
+  shape.insert(shape.begin(), std::ssize(parts));
+  at::Tensor all = at::empty(shape, parts.front().options());  // (B, ...)
+  auto* memory = static_cast<std::byte*>(all.data_ptr());
+  for (const at::Tensor& part : parts) {
+    TORCH_INTERNAL_ASSERT(part.is_contiguous() && part.sizes() == parts.front().sizes());
+    std::memcpy(memory, part.const_data_ptr(), part.nbytes());
+    memory += part.nbytes();
   }
-  draft.images = draft.images.narrow(0, 0, kept);
+  return all;
 }
 
 }  // namespace
@@ -41,16 +44,14 @@ BatchBuilder::BatchBuilder(std::shared_ptr<const Dataset> dataset,
     : dataset_(std::move(dataset)),
       config_(config),
       options_(options),
+      maker_(build_sample_maker(dataset_, config, options.split)),
       repeated_{dataset_->size(), config.augment.repeats, config.group_size(),
                 config.batch_size / config.group_size() * options.world},
-      partition_{.size = repeats() ? repeated_.positions() : dataset_->size(),
-                 .batch_size = config.batch_size,
+      partition_{.size = positions_per_epoch(),
+                 .batch_size = maker_->one_size() ? config.batch_size : 1,
                  .rank = options.rank,
                  .world = options.world,
-                 .drop_last = options.drop_last.value_or(options.split == Split::train)},
-      augment_(config),
-      resize_(config),
-      normaliser_(config.mean, config.std) {
+                 .drop_last = options.drop_last.value_or(options.split == Split::train)} {
   if (train() && partition_.drop_last && partition_.batches() == 0) {
     throw Error(ErrorKind::config,
                 "data.batch_size: " + std::to_string(config.batch_size) + " on " +
@@ -60,50 +61,55 @@ BatchBuilder::BatchBuilder(std::shared_ptr<const Dataset> dataset,
   }
 }
 
+int64_t BatchBuilder::positions_per_epoch() const {
+  if (repeats()) {
+    return repeated_.positions();
+  }
+  return train() ? dataset_->size() * config_.repeat : dataset_->size();
+}
+
 void BatchBuilder::set_epoch(int64_t epoch) {
   epoch_ = static_cast<uint64_t>(epoch);
-  if (!train()) {
-    return;
+  maker_->set_epoch(epoch);
+  if (train()) {
+    order_ = order_of_epoch(epoch);
   }
-  if (const auto side = config_.augment.size_in(epoch)) {
-    config_.image_size = {*side};
-    augment_ = TrainTransform(config_);
+}
+
+std::vector<int64_t> BatchBuilder::order_of_epoch(int64_t epoch) const {
+  if (repeats()) {
+    return repeated_.of_epoch(epoch);
   }
   const std::vector<int64_t> runs = dataset_->runs();
-  if (repeats()) {
-    order_ = repeated_.of_epoch(epoch);
-  } else if (!runs.empty()) {
-    order_ = shard_order(options_.seed, epoch, runs, config_.shuffle_buffer);
-  } else {
-    order_ = epoch_order(options_.seed, epoch, partition_.size);
+  std::vector<int64_t> order;
+  for (int64_t pass = epoch * config_.repeat; pass < (epoch + 1) * config_.repeat; ++pass) {
+    const std::vector<int64_t> part =
+        runs.empty() ? epoch_order(options_.seed, pass, dataset_->size())
+                     : shard_order(options_.seed, pass, runs, config_.shuffle_buffer);
+    order.insert(order.end(), part.begin(), part.end());
   }
+  return order;
 }
 
 Draft BatchBuilder::begin(int64_t batch) const {
   Draft draft;
   draft.positions = partition_.positions(batch);
-  const int64_t count = draft.positions.size();
-  draft.images =
-      at::empty({count, 3, config_.height(), config_.width()},
-                at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
-  draft.slots.resize(static_cast<size_t>(count));
+  draft.slots.resize(static_cast<size_t>(draft.positions.size()));
   return draft;
 }
 
 void BatchBuilder::fill(Draft& draft, int64_t slot) const noexcept {
   Draft::Slot& own = draft.slots[static_cast<size_t>(slot)];
   try {
-    const int64_t size = 3 * config_.height() * config_.width();
-    load(own, draft.positions.begin + slot,
-         static_cast<float*>(draft.images.data_ptr()) + slot * size);
+    load(own, draft.positions.begin + slot);
   } catch (...) {
     own.error = std::current_exception();
   }
 }
 
-void BatchBuilder::load(Draft::Slot& slot, int64_t position, float* memory) const {
+void BatchBuilder::load(Draft::Slot& slot, int64_t position) const {
   slot.index = train() ? order_[static_cast<size_t>(position)] : position;
-  for (uint64_t attempt = 0; !load_one(slot, position, memory); ++attempt) {
+  for (uint64_t attempt = 0; !load_one(slot, position); ++attempt) {
     if (!train()) {
       slot.dropped = true;
       return;
@@ -121,18 +127,10 @@ void BatchBuilder::load(Draft::Slot& slot, int64_t position, float* memory) cons
 }
 
 // False when the file is faulty and may be skipped.
-bool BatchBuilder::load_one(Draft::Slot& slot, int64_t position, float* memory) const {
+bool BatchBuilder::load_one(Draft::Slot& slot, int64_t position) const {
   try {
     Rng rng(Stream::augment, {options_.seed, epoch_, static_cast<uint64_t>(position)});
-    const DecodedPart part = dataset_->load_part(slot.index, [&](int64_t width, int64_t height) {
-      return train() ? augment_.choose(width, height, rng) : resize_.choose(width, height);
-    });
-    slot.label = dataset_->label(slot.index);
-    normaliser_(train() ? augment_(part.image, rng) : resize_(part.image, part.width, part.height),
-                memory);
-    if (train()) {
-      augment_.erase(memory, rng);
-    }
+    slot.made = maker_->make(slot.index, rng);
     return true;
   } catch (const ImageError& error) {
     if (config_.on_bad_file == OnBadFile::error) {
@@ -149,6 +147,8 @@ bool BatchBuilder::load_one(Draft::Slot& slot, int64_t position, float* memory) 
 FinishedBatch BatchBuilder::finish(Draft draft) const {
   FinishedBatch finished;
   std::vector<int64_t> labels;
+  std::vector<at::Tensor> images;
+  std::vector<at::Tensor> targets;
   for (size_t i = 0; i < draft.slots.size(); ++i) {
     Draft::Slot& slot = draft.slots[i];
     if (slot.error) {
@@ -156,18 +156,24 @@ FinishedBatch BatchBuilder::finish(Draft draft) const {
     }
     std::move(slot.skips.begin(), slot.skips.end(), std::back_inserter(finished.skips));
     if (!slot.dropped) {
-      labels.push_back(slot.label);
+      labels.push_back(slot.made.label);
+      images.push_back(std::move(slot.made.image));
+      if (slot.made.target.defined()) {
+        targets.push_back(std::move(slot.made.target));
+      }
       finished.batch.indices.push_back(slot.index);
       finished.batch.positions.push_back(draft.positions.begin + static_cast<int64_t>(i));
     }
   }
-  if (labels.size() < draft.slots.size()) {
-    leave_out_dropped(draft);
+  if (!images.empty()) {
+    finished.batch.images = stacked(images).permute({0, 3, 1, 2});
   }
-  finished.batch.images = std::move(draft.images);
+  if (!targets.empty()) {
+    finished.batch.targets = stacked(targets);
+  }
   finished.batch.labels = to_tensor(labels);
   finished.batch.label_weights = at::ones(static_cast<int64_t>(labels.size()));  // (B)
-  if (train() && config_.augment.mixes_in(static_cast<int64_t>(epoch_))) {
+  if (train() && !images.empty() && config_.augment.mixes_in(static_cast<int64_t>(epoch_))) {
     mix(draft.positions, finished.batch);
   }
   return finished;
@@ -175,7 +181,9 @@ FinishedBatch BatchBuilder::finish(Draft draft) const {
 
 void BatchBuilder::mix(const Range& positions, Batch& batch) const {
   batch.other_labels = at::empty_like(batch.labels);  // (B)
-  const int64_t size = 3 * config_.height() * config_.width();
+  const int64_t height = batch.images.size(2);
+  const int64_t width = batch.images.size(3);
+  const int64_t size = 3 * height * width;
   auto* images = batch.images.data_ptr<float>();
   const auto* labels = batch.labels.const_data_ptr<int64_t>();
   auto* others = batch.other_labels.data_ptr<int64_t>();
@@ -186,9 +194,8 @@ void BatchBuilder::mix(const Range& positions, Batch& batch) const {
     const int64_t number = (positions.begin + first) / group;
     const auto count = static_cast<size_t>(std::min(group, positions.size() - first));
     Rng rng(Stream::mix, {options_.seed, epoch_, static_cast<uint64_t>(number)});
-    const MixPlan plan = draw_mix(config_.augment, config_.height(), config_.width(), rng);
-    mix_images(plan, static_cast<int64_t>(count), config_.height(), config_.width(),
-               images + first * size);
+    const MixPlan plan = draw_mix(config_.augment, height, width, rng);
+    mix_images(plan, static_cast<int64_t>(count), height, width, images + first * size);
     mix_labels(plan, {labels + first, count}, {others + first, count}, {weights + first, count});
   }
 }

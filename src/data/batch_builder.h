@@ -9,9 +9,8 @@
 
 #include "data/loader.h"
 #include "data/repeated_order.h"
+#include "data/sample_maker.h"
 #include "data/sampler.h"
-#include "data/transforms/normalise.h"
-#include "data/transforms/pipeline.h"
 
 namespace nala::data {
 
@@ -25,13 +24,12 @@ struct SkipEvent {
 struct Draft {
   struct Slot {
     int64_t index = 0;
-    int64_t label = 0;
+    MadeSample made;
     bool dropped = false;
     std::vector<SkipEvent> skips;
     std::exception_ptr error;
   };
   Range positions;
-  at::Tensor images;  ///< (B, 3, H, W) float32, channels-last
   std::vector<Slot> slots;
 };
 
@@ -62,18 +60,18 @@ class BatchBuilder {
  private:
   [[nodiscard]] bool train() const { return options_.split == Split::train; }
   [[nodiscard]] bool repeats() const { return train() && config_.augment.repeats > 1; }
-  void load(Draft::Slot& slot, int64_t position, float* memory) const;
-  [[nodiscard]] bool load_one(Draft::Slot& slot, int64_t position, float* memory) const;
+  [[nodiscard]] int64_t positions_per_epoch() const;
+  void load(Draft::Slot& slot, int64_t position) const;
+  [[nodiscard]] bool load_one(Draft::Slot& slot, int64_t position) const;
+  [[nodiscard]] std::vector<int64_t> order_of_epoch(int64_t epoch) const;
   void mix(const Range& positions, Batch& batch) const;
 
   std::shared_ptr<const Dataset> dataset_;
   DataConfig config_;
   LoaderOptions options_;
+  std::unique_ptr<SampleMaker> maker_;
   RepeatedOrder repeated_;
   Partition partition_;
-  TrainTransform augment_;
-  EvalTransform resize_;
-  Normaliser normaliser_;
   uint64_t epoch_ = 0;
   std::vector<int64_t> order_;  // of the epoch; empty in evaluation
 };

@@ -21,8 +21,8 @@ std::span<const std::string_view> names_of(Split) {
 }
 
 std::span<const std::string_view> names_of(DatasetName) {
-  static constexpr std::array<std::string_view, 6> kNames{
-      "image_folder", "digits", "synthetic", "imagenet", "file_list", "shards"};
+  static constexpr std::array<std::string_view, 6> kNames{"image_folder", "digits",    "synthetic",
+                                                          "imagenet",     "file_list", "shards"};
   return kNames;
 }
 
@@ -52,6 +52,9 @@ void DataConfig::check(const DataConfig& c, const config::Where& fail) {
              " is odd, but Mixup and CutMix pair the pictures of a "
              "group: give an even number, or augment.mixup=0 and "
              "augment.cutmix=0");
+  }
+  if (c.repeat > 1 && c.augment.repeats > 1) {
+    fail("repeat", "repeated augmentation (augment.repeats) fixes the length of an epoch itself");
   }
   if (c.mean.size() != 3 || c.std.size() != 3) {
     fail(c.mean.size() != 3 ? "mean" : "std", "expected three numbers, one per colour");

@@ -83,6 +83,7 @@ struct DataConfig {
   config::Path synset_map;
   std::vector<std::string> only_classes;
   int64_t per_class = 0;
+  int64_t repeat = 1;
   int64_t shuffle_buffer = 4096;
   bool shuffle_labels = false;
   int64_t limit = 0;
@@ -124,6 +125,10 @@ struct DataConfig {
     v("only_classes", c.only_classes, "use these classes alone, renumbered; []: all");
     v("per_class", c.per_class, "use the first this many training pictures of each class; 0: all",
       config::at_least(0));
+    v("repeat", c.repeat,
+      "passes over the training pictures that make one epoch, each in an order of its own; batches "
+      "run on from pass to pass",
+      config::between(1, 1e7));
     v("shuffle_buffer", c.shuffle_buffer, "shards: pictures among which the next one is drawn",
       config::between(1, 1e7));
     v("shuffle_labels", c.shuffle_labels,

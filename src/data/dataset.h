@@ -32,10 +32,26 @@ class Dataset {
   [[nodiscard]] virtual std::string path(int64_t index) const = 0;
   /// In 0 ... classes().size() - 1.
   [[nodiscard]] virtual int64_t label(int64_t index) const = 0;
+  /// Names by label; empty where the pictures have none.
   [[nodiscard]] virtual const std::vector<std::string>& classes() const = 0;
   /// Lengths of the runs of consecutive samples that lie together in one file and are best read in
   /// that order; empty: any order is as good.
   [[nodiscard]] virtual std::vector<int64_t> runs() const { return {}; }
+};
+
+/// A picture with what a network is to make of it.
+struct PicturePair {
+  Image image;   ///< segmentation: the picture; super-resolution: low resolution, or empty
+  Image target;  ///< segmentation: labels, one channel; super-resolution: high resolution
+};
+
+/// A data set whose samples are pairs of pictures. Immutable, hence thread-safe.
+class PairDataset : public Dataset {
+ public:
+  /// Decodes one pair. Throws ImageError naming the file.
+  [[nodiscard]] virtual PicturePair load_pair(int64_t index) const = 0;
+  /// No class belongs to a whole picture.
+  [[nodiscard]] int64_t label(int64_t /*index*/) const override { return 0; }
 };
 
 /// Finds the pictures of one split of the configured data set, with data.only_classes,

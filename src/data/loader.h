@@ -22,9 +22,11 @@ struct LoaderOptions {
   std::optional<bool> drop_last;  ///< not given: true in training, false in evaluation
 };
 
-/// B is the batch size, less in a last partial batch and where evaluation left out faulty files.
+/// B is the batch size, less in a last partial batch and where evaluation left out faulty files; 1
+/// where the pictures differ in size.
 struct Batch {
-  at::Tensor images;         ///< (B, 3, H, W) float32, channels-last memory, normalised
+  at::Tensor images;         ///< (B, C, H, W) float32, channels-last memory, normalised
+  at::Tensor targets;        ///< (B, ...) MadeSample::target; undefined where labels are all
   at::Tensor labels;         ///< (B) int64
   at::Tensor other_labels;   ///< (B) int64, of the mixed-in pictures; undefined unless mixing is on
   at::Tensor label_weights;  ///< (B) float32: weight of labels; 1 - weight of other_labels

@@ -55,6 +55,10 @@ td small{display:inline-block;min-width:6.2em;color:var(--soft)}
 .sample{background:var(--card);border:1px solid var(--edge);border-bottom:3px solid var(--good);border-radius:10px;overflow:hidden}
 .sample.wrong{border-bottom:3px dashed var(--bad)}
 .sample img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:var(--grid)}
+.sample.wide{grid-column:1/-1;border-bottom-width:1px;border-bottom-color:var(--edge);display:grid;grid-auto-columns:1fr;grid-auto-flow:column}
+.sample.wide img{aspect-ratio:auto;height:auto}
+.sample.wide figcaption{grid-column:1/-1;grid-row:2}
+.sample small{display:block;padding:3px 9px;color:var(--soft)}
 .sample figcaption{padding:6px 9px 8px;font-size:.84rem;line-height:1.4;overflow-wrap:anywhere}
 .sample b{display:block}
 .sample .mark-right{color:var(--good)}.sample .mark-wrong{color:var(--bad)}

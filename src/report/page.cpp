@@ -79,29 +79,44 @@ std::string results(const std::vector<Curve>& curves) {
   return out + "</tbody></table></div>\n";
 }
 
+std::string panel(const Panel& panel) {
+  std::string out = "<div><img alt=\"" + escape_html(panel.alt) +
+                    "\" src=\"data:" + escape_html(panel.mime) + ";base64," + base64(panel.image) +
+                    "\"/>";
+  if (!panel.caption.empty()) {
+    out += "<small>" + escape_html(panel.caption) + "</small>";
+  }
+  return out + "</div>";
+}
+
 std::string sample(const Sample& sample) {
-  const bool right = sample.truth == sample.prediction;
-  const std::string truth = escape_html(sample.truth);
-  const std::string prediction = escape_html(sample.prediction);
-  std::string out = std::string("<figure class=\"sample") + (right ? "" : " wrong") +
-                    "\"><img alt=\"a picture of class " + truth +
-                    "\" src=\"data:" + escape_html(sample.mime) + ";base64," +
-                    base64(sample.image) + "\"/><figcaption><b>";
-  out += right ? "<span class=\"mark-right\" title=\"right\">✓</span> " + prediction
-               : "<span class=\"mark-wrong\" title=\"wrong\">✗</span> " + prediction;
-  out += "</b><span>" + format_fixed(100 * sample.probability, 1) + " %";
-  out += right ? "" : "; is " + truth;
-  return out + "</span></figcaption></figure>\n";
+  std::string out = "<figure class=\"sample";
+  out += sample.panels.size() > 1 ? " wide" : "";
+  out += sample.right == false ? " wrong" : "";
+  out += "\">";
+  for (const Panel& one : sample.panels) {
+    out += panel(one);
+  }
+  out += "<figcaption><b>";
+  if (sample.right) {
+    out += *sample.right ? "<span class=\"mark-right\" title=\"right\">✓</span> "
+                         : "<span class=\"mark-wrong\" title=\"wrong\">✗</span> ";
+  }
+  return out + escape_html(sample.title) + "</b><span>" + escape_html(sample.note) +
+         "</span></figcaption></figure>\n";
 }
 
 std::string samples(const Page& page) {
   if (page.samples.empty()) {
     return "";
   }
-  const auto right = std::count_if(page.samples.begin(), page.samples.end(),
-                                   [](const Sample& s) { return s.truth == s.prediction; });
-  std::string out = "<h2>Sample predictions: " + std::to_string(right) + " of " +
-                    std::to_string(page.samples.size()) + " right</h2>\n<div class=\"samples\">\n";
+  std::string out = "<h2>Sample predictions";
+  if (page.samples.front().right) {
+    const auto right = std::count_if(page.samples.begin(), page.samples.end(),
+                                     [](const Sample& s) { return s.right == true; });
+    out += ": " + std::to_string(right) + " of " + std::to_string(page.samples.size()) + " right";
+  }
+  out += "</h2>\n<div class=\"samples\">\n";
   for (const Sample& one : page.samples) {
     out += sample(one);
   }

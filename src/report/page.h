@@ -2,19 +2,28 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace nala::report {
 
-/// One picture with what the model said about it.
+/// One picture of a sample.
+struct Panel {
+  std::string image;    ///< the bytes of an encoded picture
+  std::string mime;     ///< of `image`: image/jpeg or image/png
+  std::string caption;  ///< under it; may be empty
+  std::string alt;      ///< for readers who cannot see it
+};
+
+/// One picture of the evaluation set with what the model made of it: one panel, or several side by
+/// side.
 struct Sample {
-  std::string image;  ///< the bytes of an encoded picture
-  std::string mime;   ///< of `image`: image/jpeg or image/png
-  std::string truth;
-  std::string prediction;
-  double probability = 0;  ///< of the prediction, 0 to 1
+  std::vector<Panel> panels;
+  std::string title;
+  std::string note;
+  std::optional<bool> right;  ///< where the model's answer is either right or wrong
 };
 
 /// Everything the page shows.

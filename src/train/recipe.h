@@ -38,6 +38,7 @@ struct TrainConfig {
   std::vector<std::string> freeze;
   int64_t log_every = 50;
   double eval_every_epochs = 1;
+  int64_t eval_every_steps = 0;
   bool deterministic = true;
 
   template <class V>
@@ -56,6 +57,8 @@ struct TrainConfig {
     v("log_every", c.log_every, "steps between lines of metrics.jsonl", config::at_least(1));
     v("eval_every_epochs", c.eval_every_epochs, "epochs between evaluations; 0: at the end alone",
       config::at_least(0));
+    v("eval_every_steps", c.eval_every_steps,
+      "optimizer steps between evaluations; 0: as eval_every_epochs says", config::at_least(0));
     v("deterministic", c.deterministic, "refuse operations without a deterministic form");
   }
 };

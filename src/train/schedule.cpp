@@ -25,9 +25,11 @@ double learning_rate(const ScheduleConfig& schedule,
                      const RunLength& run,
                      int64_t step) {
   const double t = time_of(schedule, run, step);
-  const double warmup = schedule.warmup_epochs;
-  const double total =
-      static_cast<double>(run.total_steps) / static_cast<double>(run.steps_per_epoch);
+  const auto steps_per_epoch = static_cast<double>(run.steps_per_epoch);
+  const double warmup = schedule.warmup_steps > 0
+                            ? static_cast<double>(schedule.warmup_steps) / steps_per_epoch
+                            : schedule.warmup_epochs;
+  const double total = static_cast<double>(run.total_steps) / steps_per_epoch;
   if (t < warmup) {
     return schedule.warmup_lr + t * (base - schedule.warmup_lr) / warmup;
   }

@@ -20,6 +20,7 @@ constexpr std::span<const std::string_view> names_of(ScheduleName) {
 struct ScheduleConfig {
   ScheduleName name = ScheduleName::cosine;
   double warmup_epochs = 5;
+  int64_t warmup_steps = 0;
   double warmup_lr = 1e-6;
   double min_lr = 1e-5;
   bool per_step = false;
@@ -33,6 +34,9 @@ struct ScheduleConfig {
     v("name", c.name, "how the rate falls after the warm-up");
     v("warmup_epochs", c.warmup_epochs,
       "length of the linear warm-up, in epochs (fractions allowed)", config::at_least(0));
+    v("warmup_steps", c.warmup_steps,
+      "the same in optimizer steps, wanted with per_step; 0: as warmup_epochs says",
+      config::at_least(0));
     v("warmup_lr", c.warmup_lr, "rate at the start of the warm-up", config::at_least(0));
     v("min_lr", c.min_lr, "rate at the end (cosine, poly)", config::at_least(0));
     v("per_step", c.per_step, "move every step; false: constant within an epoch");

@@ -5,7 +5,8 @@
 
 namespace nala::train {
 
-std::unique_ptr<Task> build_task(const Recipe& recipe) {
+std::unique_ptr<Task> build_task(const Recipe& recipe,
+                                 const std::shared_ptr<const data::Dataset>& /*evaluated*/) {
   if (recipe.task == models::Task::classification) {
     return std::make_unique<ClassifyTask>(recipe.train.label_smoothing);
   }

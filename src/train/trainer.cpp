@@ -49,13 +49,13 @@ Trainer::Trainer(const Recipe& recipe, const TrainerOptions& options, Log& log)
     throw Error(ErrorKind::config, "train.amp: fp16 needs a CUDA device; use bf16 or none");
   }
   at::globalContext().setDeterministicAlgorithms(recipe_.train.deterministic, false);
-  task_ = build_task(recipe_);
+  build_data();
+  task_ = build_task(recipe_, val_set_);
   if (!recipe_.distill.teacher.value.empty()) {
     task_ = std::make_unique<DistillTask>(
         std::move(task_), load_teacher(recipe_.distill.teacher.value, options_.device),
         recipe_.distill);
   }
-  build_data();
   build_network();
   warn_of_slow_average();
 }
@@ -130,10 +130,11 @@ std::string Trainer::dry_run() {
     }
     return count;
   }();
+  const size_t classes = train_set_->classes().size();
   train_step();
   return std::to_string(parameters) + " parameters, " + std::to_string(train_set_->size()) +
-         " training and " + std::to_string(val_set_->size()) + " validation pictures of " +
-         std::to_string(train_set_->classes().size()) + " classes, " +
+         " training and " + std::to_string(val_set_->size()) + " validation pictures" +
+         (classes == 0 ? "" : " of " + std::to_string(classes) + " classes") + ", " +
          std::to_string(length_.total_steps) + " steps of " + std::to_string(global_batch()) +
          " pictures; one step done, loss " + short_number(state_.interval.loss) +
          "; nothing written";
@@ -159,6 +160,9 @@ double Trainer::accumulate_gradients(std::vector<data::Batch>& batches, bool& fi
     data::Batch& batch = batches.emplace_back(next_batch());
     batch.images = batch.images.to(options_.device);
     batch.labels = batch.labels.to(options_.device);
+    if (batch.targets.defined()) {
+      batch.targets = batch.targets.to(options_.device);
+    }
     if (batch.other_labels.defined()) {
       batch.other_labels = batch.other_labels.to(options_.device);
       batch.label_weights = batch.label_weights.to(options_.device);
@@ -253,21 +257,21 @@ void Trainer::log_if_due() {
   interval_begin_ = now;
 }
 
-bool Trainer::is_due(double every_epochs) const {
+bool Trainer::evaluation_is_due() const {
   if (state_.step == length_.total_steps) {
     return true;
   }
-  const auto every =
-      every_epochs > 0
-          ? std::max<int64_t>(
-                1, std::llround(every_epochs * static_cast<double>(length_.steps_per_epoch)))
-          : 0;
+  int64_t every = recipe_.train.eval_every_steps;
+  if (every == 0 && recipe_.train.eval_every_epochs > 0) {
+    every = std::max<int64_t>(1, std::llround(recipe_.train.eval_every_epochs *
+                                              static_cast<double>(length_.steps_per_epoch)));
+  }
   return every > 0 && state_.step % every == 0;
 }
 
 void Trainer::evaluate_if_due() {
   improved_ = false;
-  if (!is_due(recipe_.train.eval_every_epochs)) {
+  if (!evaluation_is_due()) {
     return;
   }
   const auto begin = std::chrono::steady_clock::now();
@@ -285,9 +289,10 @@ void Trainer::evaluate_if_due() {
 void Trainer::evaluate(models::Model& model, std::string_view weights) {
   model.eval();
   Progress bar("evaluate " + std::string(weights), val_set_->size(), 0, options_.progress_bar);
-  const ordered_json metrics = task_->evaluate(model, *val_loader_, options_.device,
-                                               [&](int64_t images) { bar.update(images); });
+  const at::Tensor tally = task_->tally(model, *val_loader_, options_.device,
+                                        [&](int64_t images) { bar.update(images); });
   bar.clear();
+  const ordered_json metrics = task_->metrics(tally);
   ordered_json line{{"kind", "eval"},
                     {"step", state_.step},
                     {"epoch", (state_.step - 1) / length_.steps_per_epoch},
@@ -356,12 +361,14 @@ void Trainer::write_report(bool finished) {
                     .facts = {{"model", models::resolve(recipe_.model).name},
                               {"training pictures", std::to_string(train_set_->size())},
                               {"validation pictures", std::to_string(val_set_->size())},
-                              {"classes", std::to_string(train_set_->classes().size())},
                               {"steps", std::to_string(state_.step) + " of " +
                                             std::to_string(length_.total_steps)},
                               {"device", options_.device.str()},
                               {"version", options_.version}},
                     .finished = finished};
+  if (!train_set_->classes().empty()) {
+    page.facts.emplace_back("classes", std::to_string(train_set_->classes().size()));
+  }
   if (state_.best.step >= 0) {
     page.facts.emplace_back(
         "best " + std::string(task_->best_metric()),

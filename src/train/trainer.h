@@ -82,7 +82,7 @@ class Trainer {
   // What a kill between a checkpoint's rename and the steps behind it left undone.
   void mend_links() const;
   void write_report(bool finished);
-  [[nodiscard]] bool is_due(double every_epochs) const;
+  [[nodiscard]] bool evaluation_is_due() const;
 
   Recipe recipe_;
   TrainerOptions options_;

@@ -20,6 +20,22 @@ void Accuracy::add(const at::Tensor& logits, const at::Tensor& labels) {
   loss_sum_ -= log_probability.sum(at::kDouble).item<double>();
 }
 
+at::Tensor Accuracy::sums() const {
+  return at::tensor({static_cast<double>(images_), static_cast<double>(top1_),
+                     static_cast<double>(top5_), loss_sum_},
+                    at::kDouble);  // (4)
+}
+
+Accuracy Accuracy::from_sums(const at::Tensor& sums) {
+  TORCH_CHECK(sums.numel() == 4, "accuracy: ", sums.numel(), " sums, expected 4");
+  Accuracy accuracy;
+  accuracy.images_ = sums[0].item<int64_t>();
+  accuracy.top1_ = sums[1].item<int64_t>();
+  accuracy.top5_ = sums[2].item<int64_t>();
+  accuracy.loss_sum_ = sums[3].item<double>();
+  return accuracy;
+}
+
 double Accuracy::loss() const {
   return images_ == 0 ? 0.0 : loss_sum_ / static_cast<double>(images_);
 }

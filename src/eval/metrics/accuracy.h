@@ -17,6 +17,11 @@ class Accuracy {
   /// logit, and equal ones of a lower index. A label whose logit is NaN never counts.
   void add(const at::Tensor& logits, const at::Tensor& labels);
 
+  /// Everything counted, (4) float64 on the CPU: pictures, top-1, top-5, sum of the losses. Sums of
+  /// several are what one Accuracy over all their pictures would give (the loss up to rounding).
+  [[nodiscard]] at::Tensor sums() const;
+  static Accuracy from_sums(const at::Tensor& sums);
+
   [[nodiscard]] int64_t images() const { return images_; }
   /// Percent; 0 for no picture.
   [[nodiscard]] double top1() const { return percent(top1_); }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/number_text.h"
 #include "data/image_io.h"
 #include "data/transforms/pipeline.h"
 #include "data/transforms/resize.h"
@@ -17,7 +18,7 @@ namespace {
 constexpr int64_t kThumbnailSide = 128;
 
 // At most kThumbnailSide on the longer side; small pictures as they are, without loss.
-report::Sample thumbnail_of(const data::Image& image) {
+report::Panel thumbnail_of(const data::Image& image) {
   const int64_t longer = std::max(image.width, image.height);
   if (longer <= kThumbnailSide) {
     return {.image = data::encode_png(image), .mime = "image/png"};
@@ -58,14 +59,16 @@ StepLoss ClassifyTask::loss(const models::Outputs& outputs, const data::Batch& b
   return {.total = per_sample.mean(), .per_sample = per_sample.detach()};
 }
 
-nlohmann::ordered_json ClassifyTask::evaluate(
-    models::Model& model,
-    data::Loader& loader,
-    at::Device device,
-    const std::function<void(int64_t images)>& on_progress) const {
+at::Tensor ClassifyTask::tally(models::Model& model,
+                               data::Loader& loader,
+                               at::Device device,
+                               const std::function<void(int64_t images)>& on_progress) const {
   const auto forward = [&](const at::Tensor& images) { return model.forward(images, {}).main; };
-  const eval::Accuracy accuracy =
-      eval::evaluate_classification(forward, loader, device, on_progress);
+  return eval::evaluate_classification(forward, loader, device, on_progress).sums();
+}
+
+nlohmann::ordered_json ClassifyTask::metrics(const at::Tensor& tally) const {
+  const auto accuracy = eval::Accuracy::from_sums(tally);
   if (accuracy.images() == 0) {
     throw Error(ErrorKind::data, "no picture of the evaluation set could be read");
   }
@@ -96,10 +99,15 @@ std::vector<report::Sample> ClassifyTask::samples(models::Model& model,
         at::softmax(model.forward(image, {}).main.to(at::kFloat), 1).squeeze(0);  // (K)
     const auto [probability, label] = probabilities.max(0);
     const auto& classes = dataset.classes();
-    report::Sample& entry = samples.emplace_back(thumbnail_of(sample.image));
-    entry.truth = classes.at(static_cast<size_t>(sample.label));
-    entry.prediction = classes.at(static_cast<size_t>(label.item<int64_t>()));
-    entry.probability = probability.item<double>();
+    const std::string& truth = classes.at(static_cast<size_t>(sample.label));
+    const int64_t predicted = label.item<int64_t>();
+    report::Sample& entry = samples.emplace_back();
+    entry.panels.push_back(thumbnail_of(sample.image));
+    entry.panels.back().alt = "a picture of class " + truth;
+    entry.title = classes.at(static_cast<size_t>(predicted));
+    entry.right = predicted == sample.label;
+    entry.note = fixed(100 * probability.item<double>(), 1) + " %";
+    entry.note += *entry.right ? "" : "; is " + truth;
   }
   return samples;
 }

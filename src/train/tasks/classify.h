@@ -11,11 +11,11 @@ class ClassifyTask : public Task {
 
   [[nodiscard]] StepLoss loss(const models::Outputs& outputs,
                               const data::Batch& batch) const override;
-  nlohmann::ordered_json evaluate(
-      models::Model& model,
-      data::Loader& loader,
-      at::Device device,
-      const std::function<void(int64_t images)>& on_progress) const override;
+  at::Tensor tally(models::Model& model,
+                   data::Loader& loader,
+                   at::Device device,
+                   const std::function<void(int64_t images)>& on_progress) const override;
+  [[nodiscard]] nlohmann::ordered_json metrics(const at::Tensor& tally) const override;
   [[nodiscard]] std::string_view best_metric() const override { return "top1"; }
   std::vector<report::Sample> samples(models::Model& model,
                                       const data::Dataset& dataset,

@@ -72,12 +72,15 @@ StepLoss DistillTask::loss(const models::Outputs& outputs, const data::Batch& ba
       .per_sample = own.per_sample * (1.0 - config_.alpha) + distilled.detach() * config_.alpha};
 }
 
-nlohmann::ordered_json DistillTask::evaluate(
-    models::Model& model,
-    data::Loader& loader,
-    at::Device device,
-    const std::function<void(int64_t images)>& on_progress) const {
-  return task_->evaluate(model, loader, device, on_progress);
+at::Tensor DistillTask::tally(models::Model& model,
+                              data::Loader& loader,
+                              at::Device device,
+                              const std::function<void(int64_t images)>& on_progress) const {
+  return task_->tally(model, loader, device, on_progress);
+}
+
+nlohmann::ordered_json DistillTask::metrics(const at::Tensor& tally) const {
+  return task_->metrics(tally);
 }
 
 std::vector<report::Sample> DistillTask::samples(models::Model& model,

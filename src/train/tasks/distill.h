@@ -32,11 +32,14 @@ class DistillTask : public Task {
 
   [[nodiscard]] StepLoss loss(const models::Outputs& outputs,
                               const data::Batch& batch) const override;
-  nlohmann::ordered_json evaluate(
-      models::Model& model,
-      data::Loader& loader,
-      at::Device device,
-      const std::function<void(int64_t images)>& on_progress) const override;
+  at::Tensor tally(models::Model& model,
+                   data::Loader& loader,
+                   at::Device device,
+                   const std::function<void(int64_t images)>& on_progress) const override;
+  [[nodiscard]] nlohmann::ordered_json metrics(const at::Tensor& tally) const override;
+  void write_details(const at::Tensor& tally, const std::filesystem::path& folder) const override {
+    task_->write_details(tally, folder);
+  }
   [[nodiscard]] std::string_view best_metric() const override { return task_->best_metric(); }
   std::vector<report::Sample> samples(models::Model& model,
                                       const data::Dataset& dataset,

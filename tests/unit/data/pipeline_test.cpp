@@ -205,6 +205,15 @@ TEST(EvalTransform, NeedsOnlyThePartItNames) {
   }
 }
 
+// The first batch of the builder's epoch; recipe() makes it four pictures.
+Batch first_batch(const BatchBuilder& builder) {
+  Draft draft = builder.begin(0);
+  for (int64_t slot = 0; slot < 4; ++slot) {
+    builder.fill(draft, slot);
+  }
+  return builder.finish(std::move(draft)).batch;
+}
+
 TEST(Batch, MixingStopsAtItsEpoch) {
   DataConfig config = recipe();
   config.augment.mix_off_epoch = 3;
@@ -212,11 +221,7 @@ TEST(Batch, MixingStopsAtItsEpoch) {
   BatchBuilder builder(dataset, config, {});
   for (const auto& [epoch, mixed] : {std::pair{0, true}, {2, true}, {3, false}, {9, false}}) {
     builder.set_epoch(epoch);
-    Draft draft = builder.begin(0);
-    for (int64_t slot = 0; slot < 4; ++slot) {
-      builder.fill(draft, slot);
-    }
-    EXPECT_EQ(builder.finish(std::move(draft)).batch.other_labels.defined(), mixed) << epoch;
+    EXPECT_EQ(first_batch(builder).other_labels.defined(), mixed) << epoch;
   }
 }
 
@@ -228,8 +233,34 @@ TEST(Batch, SizesFollowTheirSchedule) {
   for (const auto& [epoch, side] :
        {std::pair{0, 16}, {1, 16}, {2, 24}, {4, 24}, {5, 48}, {9, 48}}) {
     builder.set_epoch(epoch);
-    EXPECT_EQ(builder.begin(0).images.sizes(), at::IntArrayRef({4, 3, side, side})) << epoch;
+    EXPECT_EQ(first_batch(builder).images.sizes(), at::IntArrayRef({4, 3, side, side})) << epoch;
   }
+}
+
+TEST(Batch, RunsOnOverThePassesOfAnEpoch) {
+  DataConfig config = recipe();
+  config.repeat = 3;
+  constexpr int64_t kPictures = 6;  // not a multiple of the batch of 4
+  const auto dataset = std::make_shared<IndexPictures>(kPictures);
+  Loader loader(dataset, config, {});
+  EXPECT_EQ(loader.batches_per_epoch(), 4);  // of 18 pictures
+  std::set<std::vector<int64_t>> passes;
+  for (const int64_t epoch : {0, 1}) {
+    loader.start(epoch);
+    std::vector<int64_t> visited;
+    while (const auto batch = loader.next()) {
+      visited.insert(visited.end(), batch->indices.begin(), batch->indices.end());
+    }
+    ASSERT_EQ(visited.size(), 16U);
+    for (const int64_t pass : {0, 1}) {
+      std::vector<int64_t> indices(visited.begin() + pass * kPictures,
+                                   visited.begin() + (pass + 1) * kPictures);
+      passes.insert(indices);
+      std::sort(indices.begin(), indices.end());
+      EXPECT_EQ(indices, (std::vector<int64_t>{0, 1, 2, 3, 4, 5})) << epoch << " " << pass;
+    }
+  }
+  EXPECT_EQ(passes.size(), 4U) << "two passes in the same order";
 }
 
 }  // namespace

@@ -38,9 +38,16 @@ TEST(Accuracy, AnySplitGivesTheSameNumbers) {
   Accuracy whole;
   whole.add(logits, labels);
   Accuracy parts;
+  at::Tensor sums = Accuracy().sums();
   for (const auto& [begin, end] : {std::pair{0, 1}, {1, 20}, {20, 50}}) {
     parts.add(logits.slice(0, begin, end), labels.slice(0, begin, end));
+    Accuracy one;
+    one.add(logits.slice(0, begin, end), labels.slice(0, begin, end));
+    sums += one.sums();
   }
+  EXPECT_TRUE(torch::allclose(sums, whole.sums()));
+  EXPECT_EQ(Accuracy::from_sums(sums).images(), 50);
+  EXPECT_EQ(Accuracy::from_sums(sums).top5(), whole.top5());
   EXPECT_EQ(whole.top1(), parts.top1());
   EXPECT_EQ(whole.top5(), parts.top5());
   EXPECT_NEAR(whole.loss(), parts.loss(), 1e-9);

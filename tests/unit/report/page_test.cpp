@@ -446,7 +446,9 @@ TEST(Report, EscapesWhateverComesFromOutside) {
       "</script></style><script>alert(1)</script><img src=x onerror=\"a\">'\"&\x01";
   Page input{.title = evil, .config_yaml = evil, .finished = true};
   input.facts = {{evil, evil}};
-  input.samples = {{"bytes", evil, evil, "other", 0.5}, {"bytes", "image/png", "a", evil, kNan}};
+  input.samples = {
+      {{{"bytes", evil, evil, evil}}, evil, evil, false},
+      {{{"bytes", "image/png", "a", "b"}, {"bytes", evil, evil, evil}}, evil, evil, {}}};
   json line = train_line(1, 2);
   line[evil] = 3;
   input.metrics = {line, eval_line(1, evil, 4), eval_line(1, "ema", 5)};
@@ -454,13 +456,13 @@ TEST(Report, EscapesWhateverComesFromOutside) {
   EXPECT_EQ(page_fault(page), "");
   EXPECT_EQ(count_of(page, "<script"), 1U);
   EXPECT_EQ(count_of(page, "</script"), 1U);
-  EXPECT_EQ(count_of(page, "<img"), 2U);
+  EXPECT_EQ(count_of(page, "<img"), 3U);
   EXPECT_FALSE(contains(page, "<img src=x"));
 }
 
 TEST(Report, NeedsNothingFromOutside) {
   Page input{.title = "t"};
-  input.samples = {{"x", "image/png", "a", "b", 0.5}};
+  input.samples = {{{{"x", "image/png", "a", "b"}}, "c", "d", {}}};
   input.metrics = {train_line(1, 2), eval_line(1, "raw", 4)};
   const std::string page = render(input);
   for (const char* link : {"http:", "https:", "href=", "url(", "@import", "src=\"/"}) {
@@ -471,8 +473,8 @@ TEST(Report, NeedsNothingFromOutside) {
 
 TEST(Report, MarksRightAndWrongNotByColourAlone) {
   Page input;
-  input.samples = {{"foo", "image/png", "seven", "seven", 0.987},
-                   {"foo", "image/jpeg", "seven", "one", 0.5}};
+  input.samples = {{{{"foo", "image/png", "", ""}}, "seven", "98.7 %", true},
+                   {{{"foo", "image/jpeg", "", ""}}, "one", "50.0 %; is seven", false}};
   const std::string page = render(input);
   EXPECT_TRUE(contains(page, "1 of 2 right"));
   EXPECT_TRUE(contains(page, "✓</span> seven"));
@@ -480,6 +482,22 @@ TEST(Report, MarksRightAndWrongNotByColourAlone) {
   EXPECT_TRUE(contains(page, "50.0 %; is seven"));
   EXPECT_TRUE(contains(page, "98.7 %"));
   EXPECT_TRUE(contains(page, "data:image/png;base64,Zm9v"));
+}
+
+TEST(Report, PanelsOfASampleStandSideBySide) {
+  Page input;
+  input.samples = {{{{"foo", "image/png", "picture", "a street"},
+                     {"foo", "image/png", "truth", "its labels"},
+                     {"foo", "image/png", "prediction", "labels"}},
+                    "street.png",
+                    "81.2 % of the pixels right",
+                    {}}};
+  const std::string page = render(input);
+  EXPECT_TRUE(contains(page, "<h2>Sample predictions</h2>")) << "nothing is plainly right or wrong";
+  EXPECT_EQ(count_of(page, "class=\"sample wide\""), 1U);
+  EXPECT_EQ(count_of(page, "<img"), 3U);
+  EXPECT_TRUE(contains(page, "<small>truth</small>"));
+  EXPECT_TRUE(contains(page, "alt=\"its labels\""));
 }
 
 TEST(Report, PointerDataIsJson) {

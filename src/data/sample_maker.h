@@ -1,0 +1,42 @@
+// What a batch holds of one stored picture: one implementation per kind of task.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "core/rng.h"
+#include "data/config.h"
+#include "data/dataset.h"
+
+namespace nala::data {
+
+/// One sample of a batch.
+struct MadeSample {
+  at::Tensor image;   ///< (H, W, C) float32, contiguous, normalised
+  at::Tensor target;  ///< contiguous, what the task learns from; undefined where that is the label
+  int64_t label = 0;
+};
+
+/// Decodes and transforms. make() is a pure function of the epoch, the index and the key of `rng`,
+/// and is called by several threads at once; it must not use LibTorch's own threads, which the
+/// training step needs.
+class SampleMaker {
+ public:
+  virtual ~SampleMaker() = default;
+
+  /// Called before an epoch, not while other threads use the object.
+  virtual void set_epoch(int64_t /*epoch*/) {}
+  /// Throws ImageError naming a file that cannot be used. In evaluation `rng` is left alone.
+  [[nodiscard]] virtual MadeSample make(int64_t index, Rng& rng) const = 0;
+  /// Whether all samples of an epoch have the same shapes; where not, batches hold one each.
+  [[nodiscard]] virtual bool one_size() const = 0;
+};
+
+/// The maker for the configured kind of data set. Throws Error(config).
+std::unique_ptr<SampleMaker> build_sample_maker(std::shared_ptr<const Dataset> dataset,
+                                                const DataConfig& config,
+                                                Split split);
+
+}  // namespace nala::data
