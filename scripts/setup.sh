@@ -18,7 +18,7 @@ readonly kPackages=(
   # libraries of the program
   libyaml-cpp-dev libspdlog-dev libcxxopts-dev nlohmann-json3-dev libssl-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libturbojpeg0-dev
-  libjpeg62-turbo-dev libspng-dev
+  libjpeg62-turbo-dev libspng-dev libarchive-dev libgloo-dev
   # libraries of the tests
   libgtest-dev libgmock-dev
 )

@@ -17,57 +17,54 @@ constexpr int kMaxDepth = 32;
 constexpr std::array<std::string_view, 9> kExtensions{".jpg", ".jpeg", ".png",  ".ppm", ".bmp",
                                                       ".pgm", ".tif",  ".tiff", ".webp"};
 
-// Calls `take(name, is a folder)` for every entry but those that start with a dot.
-template <class Take>
-void for_each_entry(const fs::path& folder, Take&& take) {
-  std::error_code error;
-  fs::directory_iterator entry(folder, error);
-  while (!error && entry != fs::directory_iterator()) {
-    const std::string name = entry->path().filename().string();
-    if (!name.starts_with('.')) {
-      std::error_code dangling;  // a link to nothing is no folder
-      take(name, entry->is_directory(dangling));
-    }
-    entry.increment(error);
-  }
-  if (error) {
-    throw Error(ErrorKind::data, folder.string() + ": cannot be listed: " + error.message());
-  }
-}
-
 void collect(const fs::path& folder,
              const std::string& below,
              int depth,
+             ListingCache& cache,
              std::vector<std::pair<std::string, std::string>>& files) {
   if (depth > kMaxDepth) {
     throw Error(ErrorKind::data, folder.string() + ": folders nested more than " +
                                      std::to_string(kMaxDepth) + " deep; do links form a cycle?");
   }
-  for_each_entry(folder, [&](const std::string& name, bool is_folder) {
+  std::vector<std::string> folders;
+  for (const auto& [name, is_folder] : cache.list(folder)) {
     if (is_folder) {
-      collect(folder / name, below + name + "/", depth + 1, files);
+      folders.push_back(name);
     } else if (has_picture_extension(name)) {
       files.emplace_back(below, name);
     }
-  });
+  }
+  for (const std::string& name : folders) {
+    collect(folder / name, below + name + "/", depth + 1, cache, files);
+  }
 }
 
 }  // namespace
 
-std::vector<std::string> list_folders(const fs::path& folder) {
+std::vector<std::string> list_folders(const fs::path& folder, ListingCache& cache) {
   std::vector<std::string> names;
-  for_each_entry(folder, [&](const std::string& name, bool is_folder) {
+  for (const auto& [name, is_folder] : cache.list(folder)) {
     if (is_folder) {
       names.push_back(name);
     }
-  });
+  }
   std::sort(names.begin(), names.end());
   return names;
 }
 
+std::vector<std::string> list_folders(const fs::path& folder) {
+  ListingCache nothing_remembered{{}};
+  return list_folders(folder, nothing_remembered);
+}
+
 std::vector<std::string> list_pictures(const fs::path& folder) {
+  ListingCache nothing_remembered{{}};
+  return list_pictures(folder, nothing_remembered);
+}
+
+std::vector<std::string> list_pictures(const fs::path& folder, ListingCache& cache) {
   std::vector<std::pair<std::string, std::string>> files;
-  collect(folder, "", 0, files);
+  collect(folder, "", 0, cache, files);
   // Python sorts (folder, file), the folder's path without the slash at its end.
   const auto parent = [](const auto& file) {
     const std::string_view path(file.first);

@@ -17,10 +17,13 @@ namespace fs = std::filesystem;
 class ImageFolder : public Dataset {
  public:
   // `present`: the class folders to take, all of them in the list.
-  ImageFolder(const fs::path& folder, const std::vector<std::string>& present, ClassList classes)
+  ImageFolder(const fs::path& folder,
+              const std::vector<std::string>& present,
+              ClassList classes,
+              ListingCache& cache)
       : folder_(folder), classes_(std::move(classes)) {
     for (const std::string& name : present) {
-      std::vector<std::string> pictures = list_pictures(folder / name);
+      std::vector<std::string> pictures = list_pictures(folder / name, cache);
       if (pictures.empty()) {
         throw Error(ErrorKind::data, (folder / name).string() +
                                          ": class without a picture; add pictures (" +
@@ -111,21 +114,23 @@ std::shared_ptr<const Dataset> open(const fs::path& root, const DataConfig& conf
     throw Error(ErrorKind::data, folder.string() + ": no such folder (data.root with data." +
                                      (train ? "train" : "val") + ")" + hint_for_missing(root));
   }
-  const std::vector<std::string> classes = list_folders(folder);
+  ListingCache cache(config.listing_cache ? listing_cache_file(folder) : fs::path());
+  const std::vector<std::string> classes = list_folders(folder, cache);
   if (classes.empty()) {
     throw Error(ErrorKind::data,
                 folder.string() + ": no class folders in it" + hint_for_no_classes(folder));
   }
+  ClassList list(classes);
   if (!config.class_list.value.empty()) {
-    ClassList list = ClassList::read(config.class_list.value);
+    list = ClassList::read(config.class_list.value);
     require_listed(folder, classes, list, config.class_list.value);
-    return std::make_shared<ImageFolder>(folder, classes, std::move(list));
-  }
-  // A flat validation folder has no class folders to compare.
-  if (config.val_labels.value.empty() && fs::is_directory(other, unreadable)) {
+  } else if (config.val_labels.value.empty() && fs::is_directory(other, unreadable)) {
+    // A flat validation folder has no class folders to compare.
     require_same_classes(folder, classes, other);
   }
-  return std::make_shared<ImageFolder>(folder, classes, ClassList(classes));
+  auto dataset = std::make_shared<ImageFolder>(folder, classes, std::move(list), cache);
+  cache.save();
+  return dataset;
 }
 
 }  // namespace

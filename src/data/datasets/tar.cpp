@@ -1,11 +1,11 @@
 #include "data/datasets/tar.h"
 
-#include <algorithm>
-#include <array>
-#include <charconv>
-#include <cstdio>
-#include <cstring>
+#include <archive.h>
+#include <archive_entry.h>
+
 #include <fstream>
+#include <memory>
+#include <utility>
 
 #include "core/error.h"
 
@@ -14,173 +14,79 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kBlock = 512;
-// Of a pax header or a long name; real ones have a few hundred bytes.
-constexpr uint64_t kMaxExtension = 1 << 20;
+constexpr size_t kReadSize = 64 * 1024;
+constexpr uint64_t kBlock = 512;  // of every tar form
 
-// Fields of a ustar header: where they begin and how long they are.
-struct Field {
-  size_t at, length;
+struct FreeReader {
+  void operator()(archive* reader) const { archive_read_free(reader); }
 };
-constexpr Field kName{0, 100}, kMode{100, 8}, kSize{124, 12}, kTime{136, 12}, kChecksum{148, 8},
-    kMagic{257, 6}, kPrefix{345, 155};
-constexpr size_t kType = 156;
-
-using Block = std::array<char, kBlock>;
-
-[[noreturn]] void refuse(const fs::path& archive, uint64_t offset, const std::string& what) {
-  throw Error(ErrorKind::data, archive.string() + ": byte " + std::to_string(offset) + ": " + what);
-}
-
-std::string text_of(const Block& block, const Field& field) {
-  const char* begin = block.data() + field.at;
-  return {begin, std::find(begin, begin + field.length, '\0')};
-}
-
-// Octal digits, padded with spaces or zero bytes; -1 when it is anything else.
-int64_t octal(const Block& block, const Field& field) {
-  std::string text = text_of(block, field);
-  text.erase(0, text.find_first_not_of(' '));
-  text.erase(std::min(text.find(' '), text.size()));
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 8);
-  return error == std::errc() && end == text.data() + text.size() ? value : -1;
-}
-
-// The sum of the header's bytes, its own field counted as spaces.
-int64_t checksum_of(const Block& block) {
-  int64_t sum = 0;
-  for (size_t i = 0; i < block.size(); ++i) {
-    const bool own = i >= kChecksum.at && i < kChecksum.at + kChecksum.length;
-    sum += own ? ' ' : static_cast<uint8_t>(block[i]);
-  }
-  return sum;
-}
-
-// `length key=value` records, of which path and size matter.
-struct PaxRecords {
-  std::string path;
-  int64_t size = -1;
+struct FreeEntry {
+  void operator()(archive_entry* entry) const { archive_entry_free(entry); }
 };
 
-bool read_pax(std::string_view text, PaxRecords& records) {
-  while (!text.empty()) {
-    size_t length = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-    const size_t digits = static_cast<size_t>(end - text.data());
-    if (error != std::errc() || length > text.size() || length < digits + 3 ||
-        text[digits] != ' ') {
-      return false;
-    }
-    const std::string_view record = text.substr(digits + 1, length - digits - 2);
-    if (record.starts_with("path=")) {
-      records.path = record.substr(5);
-    } else if (record.starts_with("size=")) {
-      const std::string_view number = record.substr(5);
-      const auto result =
-          std::from_chars(number.data(), number.data() + number.size(), records.size);
-      if (result.ec != std::errc() || records.size < 0) {
-        return false;
-      }
-    }
-    text.remove_prefix(length);
-  }
-  return true;
+// The place of libarchive in the uncompressed archive: after next_header(), the first byte of the
+// member.
+uint64_t position(archive* reader) {
+  return static_cast<uint64_t>(archive_filter_bytes(reader, 0));
 }
 
-class Lister {
- public:
-  explicit Lister(const fs::path& archive) : archive_(archive), file_(archive, std::ios::binary) {
-    std::error_code error;
-    length_ = fs::file_size(archive, error);
-    if (error || !file_) {
-      throw Error(ErrorKind::file, archive.string() + ": cannot be read");
-    }
-  }
+[[noreturn]] void refuse(const fs::path& path, archive* reader, const std::string& what) {
+  throw Error(ErrorKind::data,
+              path.string() + ": byte " + std::to_string(position(reader)) + ": " + what);
+}
 
-  std::vector<TarMember> run() {
-    while (read_block()) {
-      member();
-    }
-    return std::move(members_);
+std::unique_ptr<archive, FreeReader> open_tar(const fs::path& path) {
+  std::unique_ptr<archive, FreeReader> reader(archive_read_new());
+  archive_read_support_format_tar(reader.get());
+  archive_read_support_filter_none(reader.get());
+  if (archive_read_open_filename(reader.get(), path.c_str(), kReadSize) != ARCHIVE_OK) {
+    throw Error(ErrorKind::data, path.string() +
+                                     ": cannot be read as a plain, uncompressed tar "
+                                     "archive: " +
+                                     archive_error_string(reader.get()));
   }
-
- private:
-  // False at the end mark.
-  bool read_block() {
-    if (at_ + kBlock > length_) {
-      refuse(archive_, at_, "the archive ends without an end mark; it is truncated, or no tar");
-    }
-    file_.seekg(static_cast<std::streamoff>(at_));
-    if (!file_.read(block_.data(), kBlock)) {
-      throw Error(ErrorKind::file, archive_.string() + ": cannot be read");
-    }
-    if (std::all_of(block_.begin(), block_.end(), [](char byte) { return byte == '\0'; })) {
-      return false;
-    }
-    if (octal(block_, kChecksum) != checksum_of(block_)) {
-      refuse(archive_, at_, "no tar header (shards must be plain, uncompressed tar files)");
-    }
-    return true;
-  }
-
-  void member() {
-    int64_t size = octal(block_, kSize);
-    const char type = block_[kType];
-    const bool file = type == '0' || type == '\0';
-    if (file && pax_.size >= 0) {
-      size = pax_.size;
-    }
-    if (size < 0 || static_cast<uint64_t>(size) > length_ - at_ - kBlock) {
-      refuse(archive_, at_, "a member that reaches beyond the end of the archive");
-    }
-    const auto bytes = static_cast<uint64_t>(size);
-    if (type == 'x' || type == 'L') {
-      extension(type, bytes);
-    } else {
-      if (file) {
-        members_.push_back({name(), at_ + kBlock, bytes});
-      }
-      pax_ = {};
-    }
-    at_ += kBlock + (bytes + kBlock - 1) / kBlock * kBlock;
-  }
-
-  // What the next member's header has no room for.
-  void extension(char type, uint64_t bytes) {
-    if (bytes > kMaxExtension) {
-      refuse(archive_, at_, "an extended header of " + std::to_string(bytes) + " bytes");
-    }
-    const std::string text = read_range(archive_, at_ + kBlock, bytes);
-    if (type == 'L') {
-      pax_.path = text.substr(0, text.find('\0'));
-    } else if (!read_pax(text, pax_)) {
-      refuse(archive_, at_, "a malformed pax header");
-    }
-  }
-
-  [[nodiscard]] std::string name() const {
-    if (!pax_.path.empty()) {
-      return pax_.path;
-    }
-    const bool ustar = text_of(block_, kMagic).starts_with("ustar");
-    const std::string prefix = ustar ? text_of(block_, kPrefix) : "";
-    return prefix.empty() ? text_of(block_, kName) : prefix + "/" + text_of(block_, kName);
-  }
-
-  fs::path archive_;
-  std::ifstream file_;
-  uint64_t length_ = 0;
-  uint64_t at_ = 0;
-  Block block_{};
-  PaxRecords pax_;  // for the next member
-  std::vector<TarMember> members_;
-};
+  return reader;
+}
 
 }  // namespace
 
-std::vector<TarMember> list_tar(const fs::path& archive) {
-  return Lister(archive).run();
+std::vector<TarMember> list_tar(const fs::path& path) {
+  std::error_code error;
+  const uint64_t length = fs::file_size(path, error);
+  if (error) {
+    throw Error(ErrorKind::file, path.string() + ": cannot be read: " + error.message());
+  }
+  const auto reader = open_tar(path);
+  std::vector<TarMember> members;
+  uint64_t end = 0;  // of what the members so far take
+  archive_entry* entry = nullptr;
+  int result = ARCHIVE_OK;
+  while ((result = archive_read_next_header(reader.get(), &entry)) == ARCHIVE_OK) {
+    const uint64_t begin = position(reader.get());
+    const auto size = static_cast<uint64_t>(archive_entry_size(entry));
+    if (begin > length || size > length - begin) {
+      refuse(path, reader.get(), "a member that reaches beyond the end of the archive");
+    }
+    end = begin + (size + kBlock - 1) / kBlock * kBlock;
+    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != nullptr) {
+      continue;
+    }
+    const char* name = archive_entry_pathname(entry);
+    if (name == nullptr || archive_entry_sparse_count(entry) > 0) {
+      refuse(path, reader.get(), "a sparse member, or one without a name");
+    }
+    members.push_back({name, begin, size});
+  }
+  if (result != ARCHIVE_EOF) {
+    refuse(path, reader.get(),
+           std::string(archive_error_string(reader.get())) +
+               " (shards must be plain, uncompressed tar files)");
+  }
+  // libarchive takes the end of the file for the end of the archive; a cut file is no such thing.
+  if (length < kBlock || end > length - kBlock) {
+    refuse(path, reader.get(), "the archive ends without an end mark; it is truncated");
+  }
+  return members;
 }
 
 std::string read_range(const fs::path& path, uint64_t offset, uint64_t size) {
@@ -194,41 +100,52 @@ std::string read_range(const fs::path& path, uint64_t offset, uint64_t size) {
   return bytes;
 }
 
-void TarWriter::add(const std::string& name, std::string_view bytes) {
-  if (name.size() > kName.length || bytes.size() >= uint64_t{1} << 33) {
-    throw Error(ErrorKind::data, name + ": name or size too large for a shard");
+TarWriter::TarWriter(const fs::path& path)
+    : path_(path), file_(path), writer_(archive_write_new()) {
+  const auto write = [](archive*, void* self, const void* bytes, size_t size) -> la_ssize_t {
+    auto* writer = static_cast<TarWriter*>(self);
+    try {
+      writer->file_.write(bytes, size);
+      return static_cast<la_ssize_t>(size);
+    } catch (...) {  // goes on where libarchive has returned
+      writer->failure_ = std::current_exception();
+      return -1;
+    }
+  };
+  archive_write_set_format_ustar(writer_.get());
+  archive_write_set_bytes_in_last_block(writer_.get(), 1);  // no padding behind the end mark
+  require(archive_write_open(writer_.get(), this, nullptr, write, nullptr));
+}
+
+TarWriter::~TarWriter() = default;
+
+void TarWriter::FreeWriter::operator()(archive* writer) const {
+  archive_write_fail(writer);  // else freeing it would write to a file that is gone
+  archive_write_free(writer);
+}
+
+void TarWriter::require(int64_t result) {
+  if (failure_) {
+    std::rethrow_exception(std::exchange(failure_, nullptr));
   }
-  Block block{};
-  const auto put = [&](const Field& field, const std::string& text) {
-    std::copy(text.begin(), text.end(), block.begin() + static_cast<std::ptrdiff_t>(field.at));
-  };
-  const auto octal_text = [](uint64_t value, int digits) {
-    std::array<char, 24> text{};
-    std::snprintf(text.data(), text.size(), "%0*llo", digits,
-                  static_cast<unsigned long long>(value));
-    return std::string(text.data());
-  };
-  put(kName, name);
-  put(kMode, "0000644");
-  put({108, 8}, "0000000");  // user
-  put({116, 8}, "0000000");  // group
-  put(kSize, octal_text(bytes.size(), 11));
-  put(kTime, octal_text(0, 11));  // the same bytes whenever it is written
-  put(kMagic, "ustar");
-  put({263, 2}, "00");  // version
-  block[kType] = '0';
-  put(kChecksum, octal_text(static_cast<uint64_t>(checksum_of(block)), 6));
-  block[kChecksum.at + 6] = '\0';
-  block[kChecksum.at + 7] = ' ';
-  file_.write(block.data(), block.size());
-  file_.write(bytes);
-  const std::string padding((kBlock - bytes.size() % kBlock) % kBlock, '\0');
-  file_.write(padding);
+  if (result < ARCHIVE_OK) {
+    throw Error(ErrorKind::data, path_.string() + ": " + archive_error_string(writer_.get()));
+  }
+}
+
+void TarWriter::add(const std::string& name, std::string_view bytes) {
+  const std::unique_ptr<archive_entry, FreeEntry> entry(archive_entry_new());
+  archive_entry_set_pathname(entry.get(), name.c_str());
+  archive_entry_set_size(entry.get(), static_cast<la_int64_t>(bytes.size()));
+  archive_entry_set_filetype(entry.get(), AE_IFREG);
+  archive_entry_set_perm(entry.get(), 0644);
+  archive_entry_set_mtime(entry.get(), 0, 0);  // the same bytes whenever it is written
+  require(archive_write_header(writer_.get(), entry.get()));
+  require(archive_write_data(writer_.get(), bytes.data(), bytes.size()));
 }
 
 void TarWriter::commit() {
-  const std::string end(2 * kBlock, '\0');
-  file_.write(end);
+  require(archive_write_close(writer_.get()));
   file_.commit();
 }
 
