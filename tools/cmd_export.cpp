@@ -6,6 +6,8 @@
 #include "command_line.h"
 #include "commands.h"
 #include "core/error.h"
+#include "io/authors_checkpoint.h"
+#include "io/pth_writer.h"
 #include "io/safetensors.h"
 #include "model_loading.h"
 #include "train/averaging.h"
@@ -56,6 +58,19 @@ io::NamedTensors chosen_tensors(const CommandLine& line, const train::Weights& w
   return parts.size() == 1 ? parts.front() : train::mean_of(parts, sources);
 }
 
+// The network that the written file gives. A .pth says nothing of the network: its weights must fit
+// the one they come from.
+std::shared_ptr<models::Model> read_again(const std::filesystem::path& file,
+                                          const std::string& format,
+                                          const train::Recipe& recipe) {
+  if (format == "pth") {
+    const io::NamedTensors written = io::read_authors_checkpoint(file).model;
+    return build_for_inference(recipe, written, file.string(), at::kCPU);
+  }
+  const train::Weights written = train::load_weights(file);
+  return build_for_inference(written.recipe, written.raw, written.source, at::kCPU);
+}
+
 }  // namespace
 
 int run_export(int argc, char** argv) {
@@ -63,8 +78,8 @@ int run_export(int argc, char** argv) {
       {.name = "export",
        .operands = "",
        .summary =
-           "Write a checkpoint's weights to one file, run the result and compare. The file holds\n"
-           "the class names and the preprocessing: predict and eval need nothing else.",
+           "Write a checkpoint's weights to one file, run the result and compare. A .safetensors\n"
+           "holds the class names and the preprocessing too: predict and eval need nothing else.",
        .example = "nalaformer export --checkpoint runs/digits --format safetensors --output "
                   "digits.safetensors"},
       [](cxxopts::OptionAdder& add) {
@@ -73,15 +88,16 @@ int run_export(int argc, char** argv) {
             "weights", "raw or ema (default: ema where present)", cxxopts::value<std::string>())(
             "average", "further checkpoints, with commas: write the mean of all",
             cxxopts::value<std::string>(), "CKPT,...")(
-            "format", "safetensors", cxxopts::value<std::string>()->default_value("safetensors"));
+            "format", "safetensors, or pth for torch.load and the authors' code: weights alone",
+            cxxopts::value<std::string>()->default_value("safetensors"));
       },
       argc, argv);
   if (line.help_shown()) {
     return 0;
   }
   const auto format = line.get<std::string>("format");
-  if (format != "safetensors") {
-    throw Error(ErrorKind::usage, "--format: expected safetensors, found " + format);
+  if (format != "safetensors" && format != "pth") {
+    throw Error(ErrorKind::usage, "--format: expected safetensors or pth, found " + format);
   }
   if (!line.has("output")) {
     throw Error(ErrorKind::usage, "export: --output FILE is needed");
@@ -90,10 +106,12 @@ int run_export(int argc, char** argv) {
   const train::Weights weights = load_checkpoint(line, line.text("checkpoint"));
   const io::NamedTensors tensors = chosen_tensors(line, weights);
   const auto model = build_for_inference(weights.recipe, tensors, weights.source, at::kCPU);
-  io::write_safetensors(output, tensors, metadata_of(weights));
-
-  const train::Weights written = train::load_weights(output);
-  const auto reread = build_for_inference(written.recipe, written.raw, written.source, at::kCPU);
+  if (format == "pth") {
+    io::write_pth(output, tensors);
+  } else {
+    io::write_safetensors(output, tensors, metadata_of(weights));
+  }
+  const auto reread = read_again(output, format, weights.recipe);
   const double error = relative_error(*model, *reread, weights.recipe);
   if (!(error <= 1e-6)) {
     std::filesystem::remove(output);

@@ -75,3 +75,25 @@ def test_code_inside_a_file_is_never_run(tmp_path):
     result = run("predict", "x.jpg", "--checkpoint", tmp_path / "evil.pth")
     assert result.status == 1 and "cannot tell the model" in result.error_line()
     assert not (tmp_path / "executed").exists()
+
+
+def test_torch_load_reads_what_export_wrote(trained, tmp_path):
+    file = tmp_path / "w.pth"
+    result = run("export", "--checkpoint", trained, "--format", "pth", "--output", file)
+    assert result.status == 0, result.err
+    found = torch.load(file, weights_only=True)["model"]
+    saved = load_file(trained / "checkpoints/best/ema.safetensors")
+    assert found.keys() == saved.keys()
+    assert all(torch.equal(found[name], saved[name]) for name in saved)
+
+
+def test_the_authors_file_there_and_back(tmp_path):
+    source = GOLDEN / "checkpoint_official.pth"
+    file = tmp_path / "again.pth"
+    result = run("export", "--checkpoint", source, "--weights", "raw", "--format", "pth",
+                 "--output", file)
+    assert result.status == 0, result.err
+    expected = torch.load(source, weights_only=False)["model"]
+    found = torch.load(file, weights_only=True)["model"]
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
