@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "core/number_text.h"
-#include "data/image_io.h"
 #include "data/transforms/pipeline.h"
 #include "model_loading.h"
 
@@ -22,7 +21,7 @@ Classifier::Classifier(const train::Weights& weights,
     : weights_(weights), model_(std::move(model)), device_(device), top_(top) {}
 
 void Classifier::add(const std::string& path) {
-  images_.push_back(data::prepare_for_eval(data::read_image(path), weights_.recipe.data));
+  images_.push_back(data::read_for_eval(path, weights_.recipe.data));
   paths_.push_back(path);
 }
 

@@ -54,6 +54,14 @@ PartialResize eval_resize(int64_t width, int64_t height, const DataConfig& confi
           centre_window(size.width, size.height, config.width(), config.height())};
 }
 
+at::Tensor normalised(const Image& image, const DataConfig& config) {
+  at::Tensor out = at::empty(
+      {1, 3, image.height, image.width},
+      at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));  // (1, 3, H, W)
+  Normaliser(config.mean, config.std)(image, out.data_ptr<float>());
+  return out;
+}
+
 }  // namespace
 
 TrainTransform::TrainTransform(const DataConfig& config)
@@ -141,11 +149,14 @@ Image resize_for_eval(const Image& image, const DataConfig& config) {
 }
 
 at::Tensor prepare_for_eval(const Image& image, const DataConfig& config) {
-  at::Tensor out = at::empty(
-      {1, 3, config.height(), config.width()},
-      at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));  // (1, 3, H, W)
-  Normaliser(config.mean, config.std)(resize_for_eval(image, config), out.data_ptr<float>());
-  return out;
+  return normalised(resize_for_eval(image, config), config);
+}
+
+at::Tensor read_for_eval(const std::filesystem::path& path, const DataConfig& config) {
+  const EvalTransform transform(config);
+  const DecodedPart part = read_part(
+      path, [&](int64_t width, int64_t height) { return transform.choose(width, height); });
+  return normalised(transform(part.image, part.width, part.height), config);
 }
 
 }  // namespace nala::data

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <filesystem>
 #include <optional>
 
 #include "core/rng.h"
@@ -62,5 +63,9 @@ Image resize_for_eval(const Image& image, const DataConfig& config);
 
 /// The picture as the model sees it in evaluation: (1, 3, H, W) float32, channels-last.
 at::Tensor prepare_for_eval(const Image& image, const DataConfig& config);
+
+/// The same from a file, of which only what the result depends on is decoded, and under
+/// data.fast_decode. Throws ImageError.
+at::Tensor read_for_eval(const std::filesystem::path& path, const DataConfig& config);
 
 }  // namespace nala::data

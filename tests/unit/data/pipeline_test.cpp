@@ -205,6 +205,18 @@ TEST(EvalTransform, NeedsOnlyThePartItNames) {
   }
 }
 
+TEST(Pipeline, FileGivesWhatItsPictureGives) {
+  const TemporaryFolder folder;
+  DataConfig config;
+  config.image_size = {48, 32};
+  folder.write("noise.jpg", encode_jpeg(noise(200, 150)));
+  const auto path = folder.path() / "noise.jpg";
+  const at::Tensor exact = prepare_for_eval(read_image(path), config);
+  EXPECT_TRUE(at::equal(read_for_eval(path, config), exact));
+  config.fast_decode = true;
+  EXPECT_FALSE(at::equal(read_for_eval(path, config), exact)) << "decoded at a lower resolution";
+}
+
 // The first batch of the builder's epoch; recipe() makes it four pictures.
 Batch first_batch(const BatchBuilder& builder) {
   Draft draft = builder.begin(0);
