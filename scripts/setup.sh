@@ -19,6 +19,7 @@ readonly kPackages=(
   libyaml-cpp-dev libspdlog-dev libcxxopts-dev nlohmann-json3-dev libssl-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libturbojpeg0-dev
   libjpeg62-turbo-dev libspng-dev libarchive-dev libgloo-dev
+  libonnx-dev libprotobuf-dev
   # libraries of the tests
   libgtest-dev libgmock-dev
 )
@@ -189,14 +190,14 @@ install_base() {
 install_full() {
   check_space 8
   say "installing LibTorch $kTorch with all its parts and the Python test tools into .deps (4.8 GB)"
-  pip_install "torch==$kTorch" numpy pillow safetensors pytest
+  pip_install "torch==$kTorch" numpy pillow safetensors pytest onnx onnxruntime
 }
 
 # Beside a LibTorch of the user's: the Python test tools, and that LibTorch's Python side if it has one.
 install_tools_beside() {
   check_space 1
   say "installing the Python test tools into .deps, beside LibTorch at $NALA_TORCH_DIR"
-  pip_install numpy pillow safetensors pytest
+  pip_install numpy pillow safetensors pytest onnx onnxruntime
   local site
   site=$(compgen -G "$kVenv/lib/python3*/site-packages")
   dirname "$(realpath "$NALA_TORCH_DIR")" >"$site/nala_torch.pth"

@@ -1,19 +1,30 @@
 #include <torch/torch.h>
 
+#include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
 
 #include "command_line.h"
 #include "commands.h"
 #include "core/error.h"
+#include "core/number_text.h"
+#include "export/network_graph.h"
+#include "export/onnx.h"
+#include "export/torchscript.h"
+#include "export_check.h"
 #include "io/authors_checkpoint.h"
 #include "io/pth_writer.h"
 #include "io/safetensors.h"
 #include "model_loading.h"
 #include "train/averaging.h"
+#include "version.h"
 
 namespace nala::tools {
 namespace {
+
+using nlohmann::ordered_json;
 
 // What travels in the file so that predict and eval need nothing else. Folders of this machine stay
 // out of it.
@@ -23,26 +34,13 @@ std::map<std::string, std::string> metadata_of(const train::Weights& weights) {
   recipe.data.class_list = {};
   recipe.data.val_labels = {};
   recipe.data.synset_map = {};
+  recipe.data.real_labels = {};
   recipe.distill.teacher = {};
   recipe.init.checkpoint = {};
   recipe.output = train::Recipe{}.output;
   return {{"format", "pt"},
           {"nalaformer.config", config::to_yaml(config::write(recipe))},
           {"nalaformer.classes", nlohmann::json(weights.classes).dump()}};
-}
-
-// Largest difference of the outputs over the largest output, on one keyed noise picture.
-double relative_error(models::Model& expected, models::Model& found, const train::Recipe& recipe) {
-  const at::NoGradGuard no_grad;
-  const int64_t height = recipe.data.height();
-  const int64_t width = recipe.data.width();
-  const int64_t channels = recipe.model.in_channels;
-  const at::Tensor ramp = at::arange(channels * height * width, at::kDouble);
-  const at::Tensor image =
-      (ramp * 0.7).sin().to(at::kFloat).reshape({1, channels, height, width});  // (1, C, H, W)
-  const at::Tensor reference = expected.forward(image, {}).main;                // (1, K)
-  const at::Tensor difference = (found.forward(image, {}).main - reference).abs();
-  return difference.max().item<double>() / reference.abs().max().clamp_min(1e-30).item<double>();
 }
 
 // The chosen weights, or their mean with those of the checkpoints that --average names.
@@ -58,17 +56,79 @@ io::NamedTensors chosen_tensors(const CommandLine& line, const train::Weights& w
   return parts.size() == 1 ? parts.front() : train::mean_of(parts, sources);
 }
 
-// The network that the written file gives. A .pth says nothing of the network: its weights must fit
-// the one they come from.
-std::shared_ptr<models::Model> read_again(const std::filesystem::path& file,
-                                          const std::string& format,
-                                          const train::Recipe& recipe) {
-  if (format == "pth") {
-    const io::NamedTensors written = io::read_authors_checkpoint(file).model;
-    return build_for_inference(recipe, written, file.string(), at::kCPU);
+// What a format is written by, and run by afterwards.
+struct Export {
+  const train::Weights& weights;
+  const io::NamedTensors& tensors;
+  std::filesystem::path output;
+  bool half = false;
+};
+
+struct Format {
+  std::string_view name;
+  /// Writes the file and gives what runs it; nothing where it cannot be run here.
+  std::optional<Run> (*write)(const Export&);
+  double tolerance;  ///< relative
+  bool is_graph;     ///< holds the computation, for any size of pictures
+};
+
+Run model_runner(std::shared_ptr<models::Model> model) {
+  return [model = std::move(model)](const at::Tensor& images) {
+    return model->forward(images, {}).main;
+  };
+}
+
+std::optional<Run> write_as_safetensors(const Export& what) {
+  io::write_safetensors(what.output, what.tensors, metadata_of(what.weights));
+  const train::Weights written = train::load_weights(what.output);
+  return model_runner(build_for_inference(written.recipe, written.raw, written.source, at::kCPU));
+}
+
+// A .pth says nothing of the network: its weights must fit the one they come from.
+std::optional<Run> write_as_pth(const Export& what) {
+  io::write_pth(what.output, what.tensors);
+  return model_runner(build_for_inference(what.weights.recipe,
+                                          io::read_authors_checkpoint(what.output).model,
+                                          what.output.string(), at::kCPU));
+}
+
+exporting::Graph graph_of(const Export& what) {
+  const train::Recipe& recipe = what.weights.recipe;
+  if (recipe.task != models::Task::classification) {
+    throw Error(ErrorKind::usage, "export: only classifiers can be written as graphs so far");
   }
-  const train::Weights written = train::load_weights(file);
-  return build_for_inference(written.recipe, written.raw, written.source, at::kCPU);
+  return exporting::classifier_graph(models::resolve(recipe.model), what.tensors);
+}
+
+std::optional<Run> write_as_torchscript(const Export& what) {
+  exporting::write_torchscript(what.output, graph_of(what));
+  return torchscript_runner(what.output);
+}
+
+std::optional<Run> write_as_onnx(const Export& what) {
+  exporting::write_onnx(what.output, graph_of(what),
+                        {.half_weights = what.half, .producer_version = kVersion});
+  return onnx_runner(what.output);
+}
+
+// THE table: a new format is a new row.
+constexpr std::array<Format, 4> kFormats{{
+    {"safetensors", &write_as_safetensors, 1e-6, false},
+    {"pth", &write_as_pth, 1e-6, false},
+    {"torchscript", &write_as_torchscript, 1e-4, true},
+    {"onnx", &write_as_onnx, 1e-4, true},
+}};
+constexpr double kHalfTolerance = 2e-2;
+
+const Format& format_named(const std::string& name) {
+  std::string known;
+  for (const Format& format : kFormats) {
+    if (format.name == name) {
+      return format;
+    }
+    known.append(known.empty() ? "" : ", ").append(format.name);
+  }
+  throw Error(ErrorKind::usage, "--format: expected one of " + known + ", found " + name);
 }
 
 }  // namespace
@@ -79,7 +139,8 @@ int run_export(int argc, char** argv) {
        .operands = "",
        .summary =
            "Write a checkpoint's weights to one file, run the result and compare. A .safetensors\n"
-           "holds the class names and the preprocessing too: predict and eval need nothing else.",
+           "holds the class names and the preprocessing too: predict and eval need nothing else.\n"
+           "ONNX is run by onnxruntime where the python3 of PATH can import it.",
        .example = "nalaformer export --checkpoint runs/digits --format safetensors --output "
                   "digits.safetensors"},
       [](cxxopts::OptionAdder& add) {
@@ -88,44 +149,59 @@ int run_export(int argc, char** argv) {
             "weights", "raw or ema (default: ema where present)", cxxopts::value<std::string>())(
             "average", "further checkpoints, with commas: write the mean of all",
             cxxopts::value<std::string>(), "CKPT,...")(
-            "format", "safetensors, or pth for torch.load and the authors' code: weights alone",
-            cxxopts::value<std::string>()->default_value("safetensors"));
+            "format",
+            "safetensors; pth for torch.load and the authors' code; torchscript or onnx: the "
+            "computation too, for any batch and size of pictures",
+            cxxopts::value<std::string>()->default_value("safetensors"))(
+            "half", "onnx: store the weights in float16");
       },
       argc, argv);
   if (line.help_shown()) {
     return 0;
   }
-  const auto format = line.get<std::string>("format");
-  if (format != "safetensors" && format != "pth") {
-    throw Error(ErrorKind::usage, "--format: expected safetensors or pth, found " + format);
+  const Format& format = format_named(line.get<std::string>("format"));
+  if (line.has("half") && format.name != "onnx") {
+    throw Error(ErrorKind::usage, "--half: only onnx stores weights in float16");
   }
   if (!line.has("output")) {
     throw Error(ErrorKind::usage, "export: --output FILE is needed");
   }
-  const std::filesystem::path output = line.text("output");
   const train::Weights weights = load_checkpoint(line, line.text("checkpoint"));
   const io::NamedTensors tensors = chosen_tensors(line, weights);
   const auto model = build_for_inference(weights.recipe, tensors, weights.source, at::kCPU);
-  if (format == "pth") {
-    io::write_pth(output, tensors);
-  } else {
-    io::write_safetensors(output, tensors, metadata_of(weights));
-  }
-  const auto reread = read_again(output, format, weights.recipe);
-  const double error = relative_error(*model, *reread, weights.recipe);
-  if (!(error <= 1e-6)) {
-    std::filesystem::remove(output);
-    throw Error(ErrorKind::checkpoint, output.string() +
+  const Export what{.weights = weights,
+                    .tensors = tensors,
+                    .output = line.text("output"),
+                    .half = line.has("half")};
+  const std::optional<Run> runner = format.write(what);
+  const data::DataConfig& data = weights.recipe.data;
+  std::vector<CheckedShape> shapes =
+      checked_shapes(weights.recipe.model.in_channels, data.height(), data.width());
+  shapes.resize(format.is_graph ? shapes.size() : 1);
+  const double error = runner ? largest_relative_error(*model, *runner, shapes) : 0;
+  const double tolerance = what.half ? kHalfTolerance : format.tolerance;
+  if (!(error <= tolerance)) {
+    std::filesystem::remove(what.output);
+    throw Error(ErrorKind::checkpoint, what.output.string() +
                                            ": the written file computes other results (" +
-                                           std::to_string(error) + " relative); removed");
+                                           short_number(error) + " relative, allowed " +
+                                           short_number(tolerance) + "); removed");
   }
-  std::printf("%s: %zu tensors, %ju bytes, largest relative difference %g\n", output.c_str(),
-              tensors.size(), static_cast<uintmax_t>(std::filesystem::file_size(output)), error);
-  line.write_json({{"format", format},
-                   {"output", output.string()},
-                   {"executed", true},
-                   {"max_relative_error", error}},
-                  "cpu", weights.recipe);
+  std::printf("%s: %zu tensors, %ju bytes, ", what.output.c_str(), tensors.size(),
+              static_cast<uintmax_t>(std::filesystem::file_size(what.output)));
+  if (runner) {
+    std::printf("largest relative difference %g\n", error);
+  } else {
+    std::printf("checked, but not executed: python3 cannot import onnxruntime\n");
+  }
+  ordered_json result{{"format", format.name},
+                      {"output", what.output.string()},
+                      {"executed", runner.has_value()},
+                      {"max_relative_error", nullptr}};
+  if (runner) {
+    result["max_relative_error"] = error;
+  }
+  line.write_json(std::move(result), "cpu", weights.recipe);
   return 0;
 }
 

@@ -1,61 +1,22 @@
 #include "data/codecs.h"
 
-#include <dlfcn.h>
-
 #include <array>
-#include <filesystem>
-#include <vector>
 
+#include "core/own_library.h"
 #include "data/image_io.h"
 
 namespace nala::data {
 namespace {
 
 struct Codecs {
-  DecodePicture decode = nullptr;
   std::string problem;
+  DecodePicture decode = nullptr;
 };
-
-// The folders of the program and of the object file this function is in.
-std::vector<std::filesystem::path> own_folders() {
-  std::vector<std::filesystem::path> folders;
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (!error) {
-    folders.push_back(program.parent_path());
-  }
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&own_folders), &info) != 0 &&
-      info.dli_fname != nullptr) {
-    folders.push_back(std::filesystem::absolute(info.dli_fname, error).parent_path());
-  }
-  return folders;
-}
 
 Codecs load_codecs() {
   Codecs codecs;
-  for (const auto& folder : own_folders()) {
-    for (const auto& path : {folder / kCodecsFile, folder / ".." / "lib" / kCodecsFile}) {
-      std::error_code error;
-      if (!std::filesystem::exists(path, error)) {
-        continue;
-      }
-      // Never closed: its threads and static objects live as long as the process.
-      void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-      if (library == nullptr) {
-        codecs.problem = dlerror();
-        continue;
-      }
-      codecs.decode = reinterpret_cast<DecodePicture>(dlsym(library, kCodecsSymbol));
-      if (codecs.decode != nullptr) {
-        return codecs;
-      }
-      codecs.problem = path.string() + " lacks " + kCodecsSymbol;
-    }
-  }
-  if (codecs.problem.empty()) {
-    codecs.problem = "it is neither beside the program nor in ../lib";
-  }
+  codecs.decode = reinterpret_cast<DecodePicture>(
+      symbol_of_own_library(kCodecsFile, kCodecsSymbol, codecs.problem));
   return codecs;
 }
 

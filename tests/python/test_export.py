@@ -1,0 +1,134 @@
+"""What export writes as graphs, in the hands of Python."""
+
+import json
+import os
+import pathlib
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+numpy = pytest.importorskip("numpy")
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from conftest import ROOT, run, tiny  # noqa: E402, F401  (tiny is a fixture)
+
+TRAINED = ROOT / "models/digits.safetensors"
+SHAPES = [(1, 3, 32, 32), (3, 3, 20, 44), (2, 3, 65, 7)]
+# The program looks for onnxruntime in the python3 of PATH: this one.
+PYTHON_FIRST = {"PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def noise(shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def export(checkpoint, kind, file, *words, **variables):
+    return run("export", "--checkpoint", checkpoint, "--format", kind, "--output", file,
+               "--json", file.with_suffix(".json"), *words, env=os.environ | PYTHON_FIRST | variables)
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory):
+    file = tmp_path_factory.mktemp("scripted") / "m.pt"
+    result = export(TRAINED, "torchscript", file)
+    assert result.status == 0, result.err
+    return torch.jit.load(file)
+
+
+def onnx_session(file):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+
+def test_torchscript_has_nothing_of_ours(scripted):
+    operators = {node.kind() for node in scripted.inlined_graph.nodes()}
+    assert operators and all(kind.startswith(("aten::", "prim::")) for kind in operators)
+
+
+@pytest.mark.parametrize("feature_map", ["relu_split", "cosine", "elu", "relu", "focused"])
+def test_graphs_agree_with_the_program_for_every_map(tiny, tmp_path, feature_map):
+    folder = tmp_path / "run"
+    words = [f"model.attention.feature_map={feature_map}", "train.epochs=1", f"output={folder}"]
+    assert run("train", tiny, *words).status == 0
+    for kind in ("torchscript", "onnx"):
+        file = tmp_path / f"m.{kind}"
+        result = export(folder, kind, file)  # which compares, on three shapes
+        assert result.status == 0, result.err
+        report = json.loads(file.with_suffix(".json").read_text())
+        if kind == "torchscript":
+            assert report["executed"]
+        if report["executed"]:
+            assert report["max_relative_error"] <= 1e-4
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_onnx_agrees_with_torchscript(scripted, tmp_path, shape):
+    file = tmp_path / "m.onnx"
+    result = export(TRAINED, "onnx", file)
+    assert result.status == 0, result.err
+    session = onnx_session(file)
+    images = noise(shape)
+    with torch.no_grad():
+        expected = scripted(images).numpy()
+    found = session.run(None, {"images": images.numpy()})[0]
+    assert numpy.abs(found - expected).max() <= 1e-4 * numpy.abs(expected).max()
+
+
+def test_half_weights_are_half_the_file(tmp_path):
+    sizes = {}
+    for words in ((), ("--half",)):
+        file = tmp_path / f"m{len(words)}.onnx"
+        result = export(TRAINED, "onnx", file, *words)
+        assert result.status == 0, result.err
+        sizes[len(words)] = file.stat().st_size
+    assert sizes[1] < 0.75 * sizes[0]
+    session = onnx_session(tmp_path / "m1.onnx")
+    assert session.run(None, {"images": noise(SHAPES[0]).numpy()})[0].dtype == numpy.float32
+
+
+def test_a_changed_weight_in_the_file_is_refused(tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    onnx = pytest.importorskip("onnx", reason="needs onnx")
+    del onnx
+    # A python3 that changes a weight of the file before it lets the check run on it.
+    shim = tmp_path / "python3"
+    shim.write_text(f"""#!{sys.executable}
+import os, sys
+import numpy, onnx
+from onnx import numpy_helper
+for word in sys.argv:
+    if word.endswith(".onnx"):
+        model = onnx.load(word)
+        weight = next(w for w in model.graph.initializer if w.name == "head.bias")
+        values = numpy_helper.to_array(weight).copy()
+        values[0] += 0.5
+        weight.CopyFrom(numpy_helper.from_array(values, "head.bias"))
+        onnx.save(model, word)
+os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])
+""")
+    shim.chmod(0o755)
+    file = tmp_path / "m.onnx"
+    result = export(TRAINED, "onnx", file, PATH=f"{tmp_path}:{PYTHON_FIRST['PATH']}")
+    assert result.status == 1
+    assert "other results" in result.error_line()
+    assert not file.exists()
+
+
+def test_without_onnxruntime_the_file_is_written_and_said_to_be_unrun(tmp_path):
+    shim = tmp_path / "python3"
+    shim.write_text("#!/bin/sh\nexit 1\n")
+    shim.chmod(0o755)
+    file = tmp_path / "m.onnx"
+    result = export(TRAINED, "onnx", file, PATH=f"{tmp_path}:{PYTHON_FIRST['PATH']}")
+    assert result.status == 0, result.err
+    assert "not executed" in result.out
+    report = json.loads(file.with_suffix(".json").read_text())
+    assert report["executed"] is False and report["max_relative_error"] is None
+
+
+def test_unknown_formats_are_named(tmp_path):
+    result = export(TRAINED, "tflite", tmp_path / "m")
+    assert result.status == 2 and "torchscript" in result.error_line()
+    result = export(TRAINED, "pth", tmp_path / "m", "--half")
+    assert result.status == 2 and "--half" in result.error_line()
