@@ -87,10 +87,24 @@ def test_half_weights_are_half_the_file(tmp_path):
     assert session.run(None, {"images": noise(SHAPES[0]).numpy()})[0].dtype == numpy.float32
 
 
+def test_half_weights_are_rounded_as_numpy_rounds(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="needs onnx")
+    weights = {}
+    for words in ((), ("--half",)):
+        file = tmp_path / "m.onnx"
+        assert export(TRAINED, "onnx", file, *words).status == 0
+        for weight in onnx.load(file).graph.initializer:
+            weights[weight.name] = onnx.numpy_helper.to_array(weight)
+    halves = [name for name in weights if name.endswith(".half")]
+    assert len(halves) > 100
+    for name in halves:
+        exact = weights[name.removesuffix(".half")]
+        assert numpy.array_equal(weights[name], exact.astype(numpy.float16)), name
+
+
 def test_a_changed_weight_in_the_file_is_refused(tmp_path):
     pytest.importorskip("onnxruntime", reason="needs onnxruntime")
-    onnx = pytest.importorskip("onnx", reason="needs onnx")
-    del onnx
+    pytest.importorskip("onnx", reason="needs onnx")
     # A python3 that changes a weight of the file before it lets the check run on it.
     shim = tmp_path / "python3"
     shim.write_text(f"""#!{sys.executable}
