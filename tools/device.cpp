@@ -1,13 +1,14 @@
 #include "device.h"
 
 #include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <dlfcn.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "core/error.h"
 #include "ops/implementations.h"
+#include "train/distributed/launch.h"
 
 namespace nala::tools {
 namespace {
@@ -41,9 +42,10 @@ int device_index(const std::string& text) {
   return std::stoi(text);
 }
 
-int local_rank() {
-  const char* rank = std::getenv("LOCAL_RANK");
-  return rank == nullptr ? 0 : device_index(rank);
+// One device per process of this machine; launchers may show each process its own device alone.
+int device_of_process() {
+  const int64_t rank = train::detect_launch().local_rank;
+  return at::detail::getCUDAHooks().deviceCount() == 1 ? 0 : static_cast<int>(rank);
 }
 
 }  // namespace
@@ -68,17 +70,17 @@ at::Device resolve_device(const std::string& name) {
       return at::kCPU;
     }
     load_cuda_operators();
-    return {at::kCUDA, static_cast<at::DeviceIndex>(local_rank())};
+    return {at::kCUDA, static_cast<at::DeviceIndex>(device_of_process())};
   }
   if (name != "cuda" && !name.starts_with("cuda:")) {
     throw Error(ErrorKind::usage, "--device: expected auto, cpu, cuda or cuda:N, found " + name);
   }
-  const int index = name == "cuda" ? local_rank() : device_index(name.substr(5));
   const std::string obstacle = cuda_obstacle();
   if (!obstacle.empty()) {
     throw Error(ErrorKind::usage, "--device " + name + ": " + obstacle);
   }
   load_cuda_operators();
+  const int index = name == "cuda" ? device_of_process() : device_index(name.substr(5));
   return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
 }
 

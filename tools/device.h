@@ -7,7 +7,7 @@
 
 namespace nala::tools {
 
-/// `auto` (the CUDA device LOCAL_RANK, 0 by default, where one can be used; else the CPU), `cpu`,
+/// `auto` (where one can be used the CUDA device of this process, see train::Launch; else the CPU), `cpu`,
 /// `cuda` or `cuda:N`. The program links the CPU part of LibTorch alone; the CUDA part is loaded
 /// here when it is asked for. Throws Error(usage) with the reason when the device asked for cannot
 /// be used.

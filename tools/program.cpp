@@ -13,6 +13,7 @@
 #include "command_line.h"
 #include "commands.h"
 #include "core/error.h"
+#include "train/distributed/error_file.h"
 
 namespace nala::tools {
 namespace {
@@ -23,13 +24,14 @@ struct Command {
   int (*run)(int argc, char** argv);
 };
 
-constexpr std::array<Command, 9> kCommands{{
+constexpr std::array<Command, 10> kCommands{{
     {"train", "train a network as a configuration says; resumes by itself", run_train},
     {"eval", "measure a checkpoint on a validation set", run_eval},
-    {"predict", "classify pictures", run_predict},
+    {"predict", "classify, segment or enlarge pictures", run_predict},
     {"export", "write a checkpoint's weights to one file", run_export},
     {"info", "parameters, multiply-adds and memory of a model, layer by layer", run_info},
     {"bench", "speed and memory of operators, networks and training steps", run_bench},
+    {"reproduce", "run what a table of the paper needs, beside the published values", run_reproduce},
     {"data", "check a data set; prepare the demo data", run_data},
     {"config", "print, check and explain configurations", run_config},
     {"doctor", "versions, devices and what this machine can do", run_doctor},
@@ -41,7 +43,7 @@ void print_help() {
       "Usage:\n  nalaformer <command> [config.yaml] [options] [key=value ...]\n\nCommands:\n",
       version().c_str());
   for (const Command& command : kCommands) {
-    std::printf("  %-9s %s\n", std::string(command.name).c_str(),
+    std::printf("  %-10s %s\n", std::string(command.name).c_str(),
                 std::string(command.summary).c_str());
   }
   std::printf(
@@ -74,6 +76,7 @@ int complain(const std::string& message, int status) {
     line.replace(at, 1, " | ");
   }
   std::fprintf(stderr, "nalaformer: error: %s\n", line.c_str());
+  train::write_error_file(line);
   return status;
 }
 

@@ -33,12 +33,12 @@ struct Log::State {
   spdlog::logger logger;
 };
 
-Log::Log(LogLevel level) {
+Log::Log(LogLevel level, const std::string& prefix) {
   auto console = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
   console->set_level(to_spdlog(level));
   state_ = std::make_unique<State>(State{spdlog::logger("nalaformer", std::move(console))});
   state_->logger.set_level(spdlog::level::debug);
-  state_->logger.set_pattern("%H:%M:%S %^%l%$ %v");
+  state_->logger.set_pattern("%H:%M:%S %^%l%$ " + prefix + "%v");
 }
 
 Log::~Log() = default;

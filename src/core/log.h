@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace nala {
@@ -14,7 +15,8 @@ enum class LogLevel { debug, info, warning, error, off };
 /// Passed by reference to whoever reports; thread-safe.
 class Log {
  public:
-  explicit Log(LogLevel level = LogLevel::info);
+  /// `prefix` stands before every message, such as "[rank 1] ".
+  explicit Log(LogLevel level = LogLevel::info, const std::string& prefix = "");
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;

@@ -12,6 +12,9 @@ struct ForwardContext {
   uint64_t seed = 0;
   uint64_t step = 0;
   std::span<const int64_t> positions;  ///< one per picture of the batch
+  /// Gradient checkpointing: stages (bit i for stage i) that keep their input alone and run once
+  /// more in the backward pass. The positions live until then.
+  uint32_t recomputed_stages = 0;
 };
 
 }  // namespace nala::models

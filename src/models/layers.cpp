@@ -24,7 +24,7 @@ Conv2dImpl::Conv2dImpl(const Conv2dOptions& options)
     : weight(register_parameter("weight",
                                 torch::empty({options.out, options.in / options.groups,
                                               options.kernel, options.kernel}))),
-      bias(register_parameter("bias", torch::empty({options.out}))),
+      bias(options.bias ? register_parameter("bias", torch::empty({options.out})) : at::Tensor()),
       options_(options) {}
 
 at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
@@ -52,7 +52,7 @@ PatchEmbedImpl::PatchEmbedImpl(int64_t in_channels, int64_t embed_dim)
   const int64_t half = embed_dim / 2;
   const auto add = [this](const Conv2dOptions& options) {
     proj_->push_back(Conv2d(options));
-    proj_->push_back(torch::nn::BatchNorm2d(options.out));
+    proj_->push_back(BatchNorm2d(options.out));
   };
   add({.in = in_channels, .out = half, .stride = 2});
   for (int repeat = 0; repeat < 2; ++repeat) {
@@ -67,7 +67,7 @@ at::Tensor PatchEmbedImpl::forward(const at::Tensor& images) {
   at::Tensor x = images.contiguous(at::MemoryFormat::ChannelsLast);
   for (size_t i = 0; i < proj_->size(); i += 3) {
     x = proj_->at<Conv2dImpl>(i).forward(i == 0 ? x : at::gelu(x));
-    x = proj_->at<torch::nn::BatchNorm2dImpl>(i + 1).forward(x);
+    x = proj_->at<BatchNorm2dImpl>(i + 1).forward(x);
   }
   return x;
 }
@@ -75,7 +75,7 @@ at::Tensor PatchEmbedImpl::forward(const at::Tensor& images) {
 DownsampleImpl::DownsampleImpl(int64_t dim, int64_t out_dim)
     : reduction_(register_module("reduction",
                                  Conv2d(Conv2dOptions{.in = dim, .out = out_dim, .stride = 2}))),
-      norm_(register_module("norm", torch::nn::BatchNorm2d(out_dim))) {}
+      norm_(register_module("norm", BatchNorm2d(out_dim))) {}
 
 at::Tensor DownsampleImpl::forward(const at::Tensor& map) {
   return norm_(reduction_(map));

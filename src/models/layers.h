@@ -8,11 +8,12 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
-#include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
+
+#include "models/batch_norm.h"
 
 namespace nala::models {
 
@@ -32,22 +33,34 @@ class LinearImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Linear);
 
+/// What a convolution's weights start as; biases start at 0.
+enum class ConvInit {
+  truncated_normal,  ///< standard deviation 0.02: the backbone
+  kaiming_fan_out,   ///< normal, sqrt(2 / (out * kernel^2)): before BatchNorm and ReLU of a head
+  xavier_uniform,    ///< within sqrt(6 / ((in + out) * kernel^2)): a feature pyramid
+  small_normal,      ///< standard deviation 0.01: the classifier of pixels
+};
+
 struct Conv2dOptions {
   int64_t in = 0;
   int64_t out = 0;
   int64_t kernel = 3;
   int64_t stride = 1;
   int64_t groups = 1;
+  bool bias = true;
+  ConvInit init = ConvInit::truncated_normal;
 };
 
-/// Square convolution with bias, padded by kernel / 2.
+/// Square convolution, padded by kernel / 2.
 class Conv2dImpl : public torch::nn::Module {
  public:
   explicit Conv2dImpl(const Conv2dOptions& options);
   at::Tensor forward(const at::Tensor& x);
 
   at::Tensor weight;  // (out, in / groups, kernel, kernel)
-  at::Tensor bias;    // (out)
+  at::Tensor bias;    // (out), or undefined
+
+  [[nodiscard]] ConvInit init() const { return options_.init; }
 
  private:
   Conv2dOptions options_;
@@ -104,7 +117,7 @@ class DownsampleImpl : public torch::nn::Module {
 
  private:
   Conv2d reduction_;
-  torch::nn::BatchNorm2d norm_;
+  BatchNorm2d norm_;
 };
 TORCH_MODULE(Downsample);
 

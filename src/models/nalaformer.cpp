@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include "models/recompute.h"
 #include "models/stage.h"
 
 namespace nala::models {
@@ -21,7 +22,11 @@ std::array<at::Tensor, kStages> Backbone::features(const at::Tensor& images,
   at::Tensor x = patch_embed_(images);
   for (int i = 0; i < kStages; ++i) {
     StageImpl& stage = layers_->at<StageImpl>(i);
-    maps[i] = stage.forward(x, context);
+    const auto run = [&stage, context](const at::Tensor& map) {
+      return stage.forward(map, context);
+    };
+    const bool again = (context.recomputed_stages >> i & 1U) != 0;
+    maps[i] = again ? recomputed(run, x, stage.block_parameters()) : run(x);
     x = stage.downsample(maps[i]);
   }
   return maps;

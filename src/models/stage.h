@@ -6,6 +6,8 @@
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/pimpl.h>
 
+#include <vector>
+
 #include "models/block.h"
 #include "models/config.h"
 #include "models/layers.h"
@@ -31,6 +33,8 @@ class StageImpl : public torch::nn::Module {
 
   /// map: (B, C, H, W) channels-last; the blocks alone, same shape.
   at::Tensor forward(const at::Tensor& map, const ForwardContext& context);
+  /// What forward() depends on beside the map.
+  [[nodiscard]] std::vector<at::Tensor> block_parameters() const { return blocks_->parameters(); }
   /// (B, C', ceil(H/2), ceil(W/2)) of the next stage; the last stage returns the map.
   at::Tensor downsample(const at::Tensor& map);
 

@@ -12,9 +12,12 @@
 #include "models/task.h"
 #include "train/amp.h"
 #include "train/distill_config.h"
+#include "train/distributed/config.h"
 #include "train/ema.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/tasks/segment_config.h"
+#include "train/tasks/upscale_config.h"
 
 namespace nala::train {
 
@@ -39,6 +42,7 @@ struct TrainConfig {
   int64_t log_every = 50;
   double eval_every_epochs = 1;
   int64_t eval_every_steps = 0;
+  std::vector<int64_t> grad_checkpointing;
   bool deterministic = true;
 
   template <class V>
@@ -59,6 +63,9 @@ struct TrainConfig {
       config::at_least(0));
     v("eval_every_steps", c.eval_every_steps,
       "optimizer steps between evaluations; 0: as eval_every_epochs says", config::at_least(0));
+    v("grad_checkpointing", c.grad_checkpointing,
+      "stages (0 to 3) computed again in the backward pass instead of kept in memory",
+      config::between(0, 3));
     v("deterministic", c.deterministic, "refuse operations without a deterministic form");
   }
 };
@@ -95,6 +102,9 @@ struct Recipe {
   ScheduleConfig schedule;
   EmaConfig ema;
   DistillConfig distill;
+  DistributedConfig distributed;
+  SegmentConfig segmentation;
+  UpscaleConfig super_resolution;
   InitConfig init;
   CheckpointConfig checkpoint;
   int64_t seed = 0;
@@ -111,6 +121,9 @@ struct Recipe {
     v("schedule", c.schedule, "the learning rate over time");
     v("ema", c.ema, "the averaged weights");
     v("distill", c.distill, "a network to learn from");
+    v("distributed", c.distributed, "runs of several processes");
+    v("segmentation", c.segmentation, "what segmentation optimises");
+    v("super_resolution", c.super_resolution, "what super-resolution optimises and evaluates");
     v("init", c.init, "where the weights come from");
     v("checkpoint", c.checkpoint, "what is kept on disk");
     v("seed", c.seed, "all randomness is a function of this, the epoch and the position",

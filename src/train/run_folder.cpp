@@ -15,10 +15,18 @@ namespace {
 namespace fs = std::filesystem;
 
 // May differ between a run and its resumption.
-constexpr std::array<std::string_view, 9> kFreeKeys{
-    "output",          "data.root",          "data.workers",           "data.on_bad_file",
-    "train.log_every", "ops.implementation", "checkpoint.every_steps", "checkpoint.keep",
-    "init.checkpoint"};
+constexpr std::array<std::string_view, 12> kFreeKeys{"output",
+                                                     "data.root",
+                                                     "data.workers",
+                                                     "data.on_bad_file",
+                                                     "train.log_every",
+                                                     "train.grad_checkpointing",
+                                                     "ops.implementation",
+                                                     "checkpoint.every_steps",
+                                                     "checkpoint.keep",
+                                                     "distributed.bucket_mb",
+                                                     "distributed.timeout_seconds",
+                                                     "init.checkpoint"};
 
 }  // namespace
 

@@ -16,7 +16,8 @@ nlohmann::ordered_json to_json(const RunState& state) {
             {"steps", state.interval.steps}}},
           {"loss_scale",
            {{"scale", state.loss_scale.scale}, {"good_steps", state.loss_scale.good_steps}}},
-          {"metrics_bytes", state.metrics_bytes}};
+          {"metrics_bytes", state.metrics_bytes},
+          {"world", state.world}};
 }
 
 RunState parse_run_state(const std::string& text, const std::string& source) {
@@ -34,9 +35,10 @@ RunState parse_run_state(const std::string& text, const std::string& source) {
                             .step = best.at("step").get<int64_t>()},
                    .loss_scale = {.scale = scale.at("scale").get<double>(),
                                   .good_steps = scale.at("good_steps").get<int64_t>()},
-                   .metrics_bytes = json.at("metrics_bytes").get<int64_t>()};
-    if (state.step < 0 || state.metrics_bytes < 0) {
-      throw Error(ErrorKind::checkpoint, source + ": negative step or length");
+                   .metrics_bytes = json.at("metrics_bytes").get<int64_t>(),
+                   .world = json.value("world", int64_t{1})};
+    if (state.step < 0 || state.metrics_bytes < 0 || state.world < 1) {
+      throw Error(ErrorKind::checkpoint, source + ": negative step, length or count");
     }
     return state;
   } catch (const nlohmann::json::exception& problem) {

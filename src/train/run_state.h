@@ -27,6 +27,7 @@ struct RunState {
   Best best;
   LossScaler::State loss_scale;
   int64_t metrics_bytes = 0;  ///< length of metrics.jsonl
+  int64_t world = 1;          ///< processes of the run that saved it
 };
 
 nlohmann::ordered_json to_json(const RunState& state);

@@ -31,8 +31,16 @@ StopSignal::StopSignal() {
 }
 
 StopSignal::~StopSignal() {
-  set_handler(SIGTERM, SIG_DFL, 0);
-  set_handler(SIGUSR1, SIG_DFL, 0);
+  if (!closed_) {
+    set_handler(SIGTERM, SIG_DFL, 0);
+    set_handler(SIGUSR1, SIG_DFL, 0);
+  }
+}
+
+void StopSignal::close() {
+  closed_ = true;
+  set_handler(SIGTERM, SIG_IGN, 0);
+  set_handler(SIGUSR1, SIG_IGN, 0);
 }
 
 bool StopSignal::received() {

@@ -12,8 +12,13 @@ class StopSignal {
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
+  /// From now on both signals are ignored, for good: all is saved and the process is leaving.
+  void close();
   /// Whether a signal arrived since construction.
   [[nodiscard]] static bool received();
+
+ private:
+  bool closed_ = false;
 };
 
 }  // namespace nala::train

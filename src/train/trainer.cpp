@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -44,7 +45,11 @@ double norm_of(const std::vector<at::Tensor>& gradients) {
 }  // namespace
 
 Trainer::Trainer(const Recipe& recipe, const TrainerOptions& options, Log& log)
-    : recipe_(recipe), options_(options), log_(log), scaler_(recipe.train.amp == Amp::fp16) {
+    : recipe_(recipe),
+      options_(options),
+      log_(log),
+      group_(*options_.group),
+      scaler_(recipe.train.amp == Amp::fp16) {
   if (recipe_.train.amp == Amp::fp16 && !options_.device.is_cuda()) {
     throw Error(ErrorKind::config, "train.amp: fp16 needs a CUDA device; use bf16 or none");
   }
@@ -57,16 +62,27 @@ Trainer::Trainer(const Recipe& recipe, const TrainerOptions& options, Log& log)
         recipe_.distill);
   }
   build_network();
+  agree();
   warn_of_slow_average();
 }
 
 Trainer::~Trainer() = default;
 
-void Trainer::resume(const std::filesystem::path& checkpoint) {
+void Trainer::resume(const std::optional<std::filesystem::path>& checkpoint) {
+  if (group_.leads() && checkpoint) {
+    restore(*checkpoint);
+  }
+  share_state();
+  loader_started_ = false;
+}
+
+void Trainer::restore(const std::filesystem::path& checkpoint) {
   const Checkpoint saved = read_checkpoint(checkpoint);
+  const std::string source = checkpoint.string();
+  RunState state = parse_run_state(saved.state_json, source + "/state.json");
   const auto differences =
       recipe_differences(config::parse(saved.config_yaml, (checkpoint / "config.yaml").string()),
-                         config::write(recipe_));
+                         config::write(recipe_of(state.world)));
   if (!differences.empty()) {
     std::string message = checkpoint.string() + ": saved by another recipe, cannot resume:";
     for (const std::string& line : differences) {
@@ -74,16 +90,12 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
     }
     throw Error(ErrorKind::config, message + "; use another output folder or --resume never");
   }
-  const std::string source = checkpoint.string();
-  RunState state = parse_run_state(saved.state_json, source + "/state.json");
   io::load_state_dict_strictly(*model_, saved.model, source + "/model.safetensors");
   if (average_) {
     io::load_state_dict_strictly(*average_, saved.ema, source + "/ema.safetensors");
   }
   optimizer_->load_state(saved.optimizer, source + "/optimizer.safetensors");
-  scaler_.load_state(state.loss_scale);
   state_ = std::move(state);
-  loader_started_ = false;
 }
 
 RunOutcome Trainer::run(const RunFolder& folder) {
@@ -93,25 +105,31 @@ RunOutcome Trainer::run(const RunFolder& folder) {
     write_report(true);
     return RunOutcome::already_done;
   }
-  write_file(folder.config(), config::to_yaml(config::write(recipe_)));
-  metrics_ = std::make_unique<MetricsLog>(folder.metrics(), state_.metrics_bytes);
-  events_ = std::make_unique<io::EventWriter>(folder.root, state_.step + 1);
+  if (group_.leads()) {
+    write_file(folder.config(), config::to_yaml(config::write(recipe_)));
+    metrics_ = std::make_unique<MetricsLog>(folder.metrics(), state_.metrics_bytes);
+    events_ = std::make_unique<io::EventWriter>(folder.root, state_.step + 1);
+  }
   progress_ =
       std::make_unique<Progress>("train", length_.total_steps, state_.step, options_.progress_bar);
-  const StopSignal stop_signal;
+  StopSignal stop_signal;
   interval_begin_ = std::chrono::steady_clock::now();
   while (state_.step < length_.total_steps) {
     train_step();
     log_if_due();
     evaluate_if_due();
     const bool last = state_.step == length_.total_steps;
-    const bool stopping = StopSignal::received() && !last;
+    const bool stopping = stop_is_due() && !last;
     const int64_t every = recipe_.checkpoint.every_steps > 0 ? recipe_.checkpoint.every_steps
                                                              : length_.steps_per_epoch;
     if (last || stopping || improved_ || state_.step % every == 0) {
       save(folder.checkpoints(), improved_);
     }
     if (stopping) {
+      // A launcher that sees one process leave stops the others: they may not leave before rank 0
+      // has saved, nor be stopped after that.
+      group_.barrier("saving before the stop");
+      stop_signal.close();
       log_.warning("stopped by a signal; saved step " + std::to_string(state_.step) +
                    "; run the same command to go on");
       return RunOutcome::stopped;
@@ -153,8 +171,12 @@ data::Batch Trainer::next_batch() {
   return std::move(*batch);
 }
 
-double Trainer::accumulate_gradients(std::vector<data::Batch>& batches, bool& finite) {
+double Trainer::accumulate_gradients(std::vector<data::Batch>& batches) {
   double sum = 0;
+  uint32_t recomputed_stages = 0;
+  for (const int64_t stage : recipe_.train.grad_checkpointing) {
+    recomputed_stages |= uint32_t{1} << stage;
+  }
   const auto parts = static_cast<double>(recipe_.train.accumulate);
   for (int64_t part = 0; part < recipe_.train.accumulate; ++part) {
     data::Batch& batch = batches.emplace_back(next_batch());
@@ -173,18 +195,32 @@ double Trainer::accumulate_gradients(std::vector<data::Batch>& batches, bool& fi
       const models::Outputs outputs =
           model_->forward(batch.images, {.seed = static_cast<uint64_t>(recipe_.seed),
                                          .step = static_cast<uint64_t>(state_.step),
-                                         .positions = batch.positions});
+                                         .positions = batch.positions,
+                                         .recomputed_stages = recomputed_stages});
       loss = task_->loss(outputs, batch);
     }
-    const double value = loss.total.item<double>();
-    sum += value / parts;
-    if (!std::isfinite(value)) {
-      finite = false;
-      return sum;
-    }
-    (loss.total * (scaler_.scale() / parts)).backward();
+    sum += loss.total.item<double>() / parts;
+    const bool last = part + 1 == recipe_.train.accumulate;
+    reducer_->backward(loss.total * (scaler_.scale() / parts), last);
   }
   return sum;
+}
+
+double Trainer::agreed_loss(double loss) {
+  if (group_.alone()) {
+    return loss;
+  }
+  const double asked = StopSignal::received() ? 1.0 : 0.0;
+  const at::Tensor sums =
+      at::tensor({loss, asked}, at::TensorOptions(at::kDouble)).to(options_.device);  // (2)
+  group_.sum(sums, "agreement on step " + std::to_string(state_.step));
+  const at::Tensor agreed = sums.cpu();  // (2)
+  stop_agreed_ = agreed[1].item<double>() > 0;
+  return agreed[0].item<double>() / static_cast<double>(group_.world());
+}
+
+bool Trainer::stop_is_due() const {
+  return group_.alone() ? StopSignal::received() : stop_agreed_;
 }
 
 void Trainer::train_step() {
@@ -192,8 +228,9 @@ void Trainer::train_step() {
   freezing_->hold();
   optimizer_->zero_grad();
   std::vector<data::Batch> batches;
-  bool finite = true;
-  const double loss = accumulate_gradients(batches, finite);
+  // Not finite where that of any rank is not: all of them stop, before the weights change.
+  const double loss = agreed_loss(accumulate_gradients(batches));
+  const bool finite = std::isfinite(loss);
   const std::vector<at::Tensor> gradients = optimizer_->gradients();
   scaler_.unscale(gradients);
   const double norm = finite ? norm_of(gradients) : 0.0;
@@ -231,29 +268,33 @@ void Trainer::log_if_due() {
   if (state_.step % recipe_.train.log_every != 0 && state_.step != length_.total_steps) {
     return;
   }
-  const auto count = static_cast<double>(state_.interval.steps);
+  const RunState::Interval interval = std::exchange(state_.interval, {});
+  if (!group_.leads()) {
+    return;
+  }
+  const auto count = static_cast<double>(interval.steps);
   const double rate = learning_rate(recipe_.schedule, peak_rate(), length_, state_.step - 1);
-  const double loss = state_.interval.loss / count;
+  const double loss = interval.loss / count;
+  const double norm = interval.gradient_norm / count;
   metrics_->append({{"kind", "train"},
                     {"step", state_.step},
                     {"epoch", (state_.step - 1) / length_.steps_per_epoch},
                     {"loss", loss},
                     {"lr", rate},
-                    {"grad_norm", state_.interval.gradient_norm / count}});
+                    {"grad_norm", norm}});
   const auto now = std::chrono::steady_clock::now();
   const double seconds = std::chrono::duration<double>(now - interval_begin_).count();
   const double speed = count * static_cast<double>(global_batch()) / std::max(seconds, 1e-9);
   events_->add(state_.step, {{"train/loss", loss},
                              {"train/lr", rate},
-                             {"train/grad_norm", state_.interval.gradient_norm / count},
+                             {"train/grad_norm", norm},
                              {"train/images_per_second", speed}});
   progress_->clear();
   log_.info("step " + std::to_string(state_.step) + "/" + std::to_string(length_.total_steps) +
             "  epoch " + std::to_string((state_.step - 1) / length_.steps_per_epoch) + "  loss " +
-            fixed(loss, 4) + "  lr " + short_number(rate) + "  grad norm " +
-            short_number(state_.interval.gradient_norm / count) + "  " + fixed(speed, 1) +
-            " pictures/s  waited " + fixed(train_loader_->seconds_waited(), 1) + " s for data");
-  state_.interval = {};
+            fixed(loss, 4) + "  lr " + short_number(rate) + "  grad norm " + short_number(norm) +
+            "  " + fixed(speed, 1) + " pictures/s  waited " +
+            fixed(train_loader_->seconds_waited(), 1) + " s for data");
   interval_begin_ = now;
 }
 
@@ -288,27 +329,31 @@ void Trainer::evaluate_if_due() {
 
 void Trainer::evaluate(models::Model& model, std::string_view weights) {
   model.eval();
+  if (!recipe_.distributed.sync_batch_norm) {
+    group_.broadcast(model.buffers(), "statistics of rank 0");  // each rank has its own
+  }
   Progress bar("evaluate " + std::string(weights), val_set_->size(), 0, options_.progress_bar);
   const at::Tensor tally = task_->tally(model, *val_loader_, options_.device,
                                         [&](int64_t images) { bar.update(images); });
   bar.clear();
+  group_.sum(tally, "sums of the evaluation");
   const ordered_json metrics = task_->metrics(tally);
   ordered_json line{{"kind", "eval"},
                     {"step", state_.step},
                     {"epoch", (state_.step - 1) / length_.steps_per_epoch},
                     {"weights", weights}};
   line.update(metrics);
-  metrics_->append(line);
   std::string text = "evaluation, " + std::string(weights) + " weights:";
   std::vector<std::pair<std::string, double>> scalars;
   for (const auto& [key, value] : metrics.items()) {
     if (value.is_number_float()) {
       scalars.emplace_back("eval_" + std::string(weights) + "/" + key, value.get<double>());
     }
-    text +=
-        " " + key + " " + (value.is_number_float() ? fixed(value.get<double>(), 3) : value.dump());
+    if (!value.is_structured()) {
+      text += " " + key + " " +
+              (value.is_number_float() ? fixed(value.get<double>(), 3) : value.dump());
+    }
   }
-  events_->add(state_.step, scalars);
   const double value = metrics.at(std::string(task_->best_metric())).get<double>();
   if (state_.best.step < 0 || value > state_.best.value) {
     state_.best = {
@@ -316,11 +361,19 @@ void Trainer::evaluate(models::Model& model, std::string_view weights) {
     improved_ = true;
     text += "  (best so far)";
   }
+  if (group_.leads()) {
+    metrics_->append(line);
+    events_->add(state_.step, scalars);
+  }
   progress_->clear();
   log_.info(text);
 }
 
 void Trainer::save(const std::filesystem::path& root, bool is_best) {
+  if (!group_.leads()) {
+    return;
+  }
+  state_.world = group_.world();
   state_.loss_scale = scaler_.state();
   state_.metrics_bytes = metrics_->bytes();
   io::NamedTensors optimizer = optimizer_->state();
@@ -343,7 +396,7 @@ void Trainer::save(const std::filesystem::path& root, bool is_best) {
 void Trainer::mend_links() const {
   const std::filesystem::path root = folder_->checkpoints();
   const std::string name = checkpoint_name(state_.step);
-  if (!std::filesystem::is_directory(root / name)) {
+  if (!group_.leads() || !std::filesystem::is_directory(root / name)) {
     return;
   }
   replace_link(name, root / "latest");
@@ -354,6 +407,9 @@ void Trainer::mend_links() const {
 }
 
 void Trainer::write_report(bool finished) {
+  if (!group_.leads()) {
+    return;
+  }
   models::Model& model = average_ ? *average_ : *model_;
   model.eval();
   report::Page page{.title = folder_->root.filename().string(),
@@ -364,6 +420,7 @@ void Trainer::write_report(bool finished) {
                               {"steps", std::to_string(state_.step) + " of " +
                                             std::to_string(length_.total_steps)},
                               {"device", options_.device.str()},
+                              {"processes", std::to_string(group_.world())},
                               {"version", options_.version}},
                     .finished = finished};
   if (!train_set_->classes().empty()) {

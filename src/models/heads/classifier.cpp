@@ -6,7 +6,7 @@ namespace nala::models {
 
 ClassifierHead::ClassifierHead(torch::nn::Module& owner, const Options& options)
     : proj_(owner.register_module("proj", Linear(options.dim, options.projection))),
-      norm_(owner.register_module("norm", torch::nn::BatchNorm2d(options.projection))),
+      norm_(owner.register_module("norm", BatchNorm2d(options.projection))),
       head_(owner.register_module(
           "head",
           Conv2d(Conv2dOptions{.in = options.projection, .out = options.classes, .kernel = 1}))) {}

@@ -23,7 +23,7 @@ class ClassifierHead {
 
  private:
   Linear proj_;
-  torch::nn::BatchNorm2d norm_;
+  BatchNorm2d norm_;
   Conv2d head_;
 };
 
