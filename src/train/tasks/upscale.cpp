@@ -192,7 +192,7 @@ std::vector<report::Sample> UpscaleTask::samples(models::Model& model,
       continue;  // counted and reported by the evaluation itself
     }
     const at::Tensor image = made.image.permute({2, 0, 1}).unsqueeze(0);  // (1, 3, h, w)
-    const at::Tensor truth = to_pixels(made.target.permute({2, 0, 1})).round();
+    const at::Tensor truth = to_pixels(made.target.permute({2, 0, 1}).unsqueeze(0)).round();
     const at::Tensor result = to_pixels(enlarged(model, image.to(device)));
     const eval::PictureScores scores = eval::compare_pictures(result, truth, compared_);
     const int64_t scale = compared_.scale;
