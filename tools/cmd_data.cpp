@@ -11,6 +11,7 @@
 #include "data/datasets/shards.h"
 #include "data/demo_digits.h"
 #include "data/loader.h"
+#include "data/subimages.h"
 
 namespace nala::tools {
 namespace {
@@ -79,7 +80,11 @@ int check(const CommandLine& line) {
 }
 
 int preview(const CommandLine& line) {
-  const train::Recipe recipe = recipe_of(line);
+  train::Recipe recipe = recipe_of(line);
+  if (recipe.data.name == data::DatasetName::super_resolution) {
+    recipe.data.mean = {0, 0, 0};  // those pictures are not normalised
+    recipe.data.std = {1, 1, 1};
+  }
   const fs::path output = line.has("output") ? line.text("output") : "preview.png";
   const auto dataset = data::build_dataset(recipe.data, data::Split::train);
   data::Loader loader(dataset, recipe.data,
@@ -118,6 +123,30 @@ int shards(const CommandLine& line) {
   return 0;
 }
 
+int subimages(const CommandLine& line) {
+  const train::Recipe recipe = recipe_of(line);
+  if (!line.has("output")) {
+    throw Error(ErrorKind::usage, "data subimages: --output FOLDER is needed");
+  }
+  const fs::path output = line.text("output");
+  const auto sets = std::dynamic_pointer_cast<const data::SuperResolutionSets>(
+      data::build_dataset(recipe.data, data::Split::train));
+  if (!sets) {
+    throw Error(ErrorKind::config, "data.name: sub-images are cut of super_resolution sets");
+  }
+  const data::SubimageOptions options{.size = line.get<int64_t>("size"),
+                                      .step = line.get<int64_t>("step"),
+                                      .scale = recipe.data.super_resolution.scale,
+                                      .form = recipe.data.super_resolution.form};
+  Progress bar("subimages", sets->size(), 0, !line.quiet() && on_terminal());
+  const int64_t count =
+      data::write_subimages(*sets, output, options, [&](int64_t done) { bar.update(done); });
+  bar.clear();
+  std::printf("%s: %jd parts of %jd pictures; use them with data.root=%s\n", output.c_str(),
+              static_cast<intmax_t>(count), static_cast<intmax_t>(sets->size()), output.c_str());
+  return 0;
+}
+
 int demo(const CommandLine& line) {
   const fs::path output = line.has("output") ? line.text("output") : "datasets/digits";
   if (!fs::exists(output)) {
@@ -137,11 +166,13 @@ int demo(const CommandLine& line) {
 int run_data(int argc, char** argv) {
   const CommandLine line(
       {.name = "data",
-       .operands = "check|preview|shards|demo [CONFIG] [key=value ...]",
+       .operands = "check|preview|shards|subimages|demo [CONFIG] [key=value ...]",
        .summary =
            "check: decode every picture of a data set and report the faulty ones (status 1).\n"
            "preview: write an augmented training batch as one PNG (--output FILE).\n"
            "shards: write a set of picture files as tar shards (--output FOLDER).\n"
+           "subimages: cut the training pictures of super-resolution into parts (--output "
+           "FOLDER).\n"
            "demo: prepare the 5000 handwritten digits of configs/demo/digits.yaml.",
        .example = "nalaformer data check data.root=my_pictures --json faults.json"},
       [](cxxopts::OptionAdder& add) {
@@ -150,6 +181,10 @@ int run_data(int argc, char** argv) {
             "FILE")("epoch", "preview: which epoch", cxxopts::value<int64_t>()->default_value("0"))(
             "batch", "preview: which batch of it", cxxopts::value<int64_t>()->default_value("0"))(
             "columns", "preview: pictures in a row", cxxopts::value<int64_t>()->default_value("8"))(
+            "size", "subimages: side of a part, in high-resolution pixels",
+            cxxopts::value<int64_t>()->default_value("480"))(
+            "step", "subimages: from one part to the next",
+            cxxopts::value<int64_t>()->default_value("240"))(
             "per-shard", "shards: pictures in one of them",
             cxxopts::value<int64_t>()->default_value("10000"));
       },
@@ -167,11 +202,14 @@ int run_data(int argc, char** argv) {
   if (action == "shards") {
     return shards(line);
   }
+  if (action == "subimages") {
+    return subimages(line);
+  }
   if (action == "demo") {
     return demo(line);
   }
   throw Error(ErrorKind::usage,
-              "data: expected check, preview, shards or demo, found '" + action + "'");
+              "data: expected check, preview, shards, subimages or demo, found '" + action + "'");
 }
 
 }  // namespace nala::tools

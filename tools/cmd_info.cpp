@@ -34,7 +34,9 @@ int list() {
                 static_cast<intmax_t>(description.parameters()),
                 static_cast<intmax_t>(description.multiply_adds()));
   }
-  std::printf("\nheads: classification\nfeature maps: %s\n", names(models::AttentionMap{}).c_str());
+  std::printf("\ntasks: %s\nsegmentation heads: %s\nfeature maps: %s\n",
+              names(models::Task{}).c_str(), names(models::SegmentationHead{}).c_str(),
+              names(models::AttentionMap{}).c_str());
   return 0;
 }
 
@@ -115,6 +117,9 @@ int run_info(int argc, char** argv) {
   }
   if (recipe.model.num_classes == 0) {
     recipe.model.num_classes = kDefaultClasses;
+  }
+  if (recipe.model.super_resolution.scale == 0) {
+    recipe.model.super_resolution.scale = recipe.data.super_resolution.scale;
   }
   const auto description = models::describe(models::resolve(recipe.model), recipe.task,
                                             recipe.data.height(), recipe.data.width());

@@ -25,6 +25,16 @@ void print_line(const PicturePredictor& predictor, const ordered_json& predictio
               predictor.in_words(prediction).c_str());
 }
 
+void check_tiling(const PredictOptions& options) {
+  if (!(options.memory_mb > 0)) {
+    throw Error(ErrorKind::usage, "--memory: expected a number of megabytes above 0");
+  }
+  if (options.overlap < 0 || options.tile.value_or(0) < 0 ||
+      (options.tile.value_or(0) > 0 && options.overlap >= *options.tile)) {
+    throw Error(ErrorKind::usage, "--overlap: expected 0 or more, and less than --tile");
+  }
+}
+
 }  // namespace
 
 int run_predict(int argc, char** argv) {
@@ -43,6 +53,13 @@ int run_predict(int argc, char** argv) {
             "weights", "raw or ema (default: ema where present)", cxxopts::value<std::string>())(
             "top", "classes to name per picture", cxxopts::value<int64_t>()->default_value("5"))(
             "compare", "also write each result beside its input, where results are pictures")(
+            "memory", "super-resolution: megabytes for one forward; larger pictures go in tiles",
+            cxxopts::value<double>()->default_value("2000"))(
+            "tile", "super-resolution: side of the tiles in place of that; 0: whole",
+            cxxopts::value<int64_t>())("overlap",
+                                       "super-resolution: pixels of the input that tiles share",
+                                       cxxopts::value<int64_t>()->default_value("16"))(
+            "self-ensemble", "super-resolution: mean over eight orientations")(
             "jsonl", "one JSON object per line on standard output");
       },
       argc, argv);
@@ -56,6 +73,13 @@ int run_predict(int argc, char** argv) {
   const at::Device device = line.start_device();
   const train::Weights weights = load_checkpoint(line, line.text("checkpoint"));
   PredictOptions options{.top = line.get<int64_t>("top"), .compare = line.has("compare")};
+  options.memory_mb = line.get<double>("memory");
+  options.overlap = line.get<int64_t>("overlap");
+  options.self_ensemble = line.has("self-ensemble");
+  if (line.has("tile")) {
+    options.tile = line.get<int64_t>("tile");
+  }
+  check_tiling(options);
   if (line.has("output")) {
     options.output = line.text("output");
   }

@@ -13,5 +13,6 @@ int run_bench(int argc, char** argv);
 int run_data(int argc, char** argv);
 int run_config(int argc, char** argv);
 int run_doctor(int argc, char** argv);
+int run_reproduce(int argc, char** argv);
 
 }  // namespace nala::tools

@@ -17,6 +17,7 @@ enum class Stream : uint64_t {
   init = 5,        ///< initial weights
   substitute = 6,  ///< the sample that stands in for an unreadable one
   synthetic = 7,   ///< synthetic pictures
+  dropout = 8,     ///< dropout of one sample
 };
 
 /// A generator of a key: SplitMix64 (Steele, Lea, Flood 2014) started at a hash of the key words.

@@ -1,6 +1,7 @@
 #include "data/check.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -24,7 +25,23 @@ struct Findings {
 
   void add(const Sample& sample) {
     ++per_class[static_cast<size_t>(sample.label)];
-    const auto [low, high] = std::minmax(sample.image.width, sample.image.height);
+    add_sides(sample.image);
+  }
+
+  void add(const PicturePair& pair) {
+    add_sides(pair.target);
+    std::array<bool, 256> seen{};
+    for (const uint8_t label : pair.target.pixels) {
+      seen[label] = true;
+    }
+    for (size_t number = 0; number < per_class.size(); ++number) {
+      per_class[number] += seen[number] ? 1 : 0;
+    }
+  }
+
+ private:
+  void add_sides(const Image& image) {
+    const auto [low, high] = std::minmax(image.width, image.height);
     smallest = smallest == 0 ? low : std::min(smallest, low);
     largest = std::max(largest, high);
   }
@@ -32,7 +49,11 @@ struct Findings {
 
 void look_at(const Dataset& dataset, int64_t index, Findings& findings) {
   try {
-    findings.add(dataset.load(index));
+    if (const auto* pairs = dynamic_cast<const PairDataset*>(&dataset)) {
+      findings.add(pairs->load_pair(index));
+    } else {
+      findings.add(dataset.load(index));
+    }
   } catch (const ImageError& error) {
     findings.faulty.push_back({index, {dataset.path(index), error.fault(), error.what()}});
   }

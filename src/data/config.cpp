@@ -21,8 +21,20 @@ std::span<const std::string_view> names_of(Split) {
 }
 
 std::span<const std::string_view> names_of(DatasetName) {
-  static constexpr std::array<std::string_view, 6> kNames{"image_folder", "digits",    "synthetic",
-                                                          "imagenet",     "file_list", "shards"};
+  static constexpr std::array<std::string_view, 8> kNames{"image_folder",     "digits",
+                                                          "synthetic",        "imagenet",
+                                                          "file_list",        "shards",
+                                                          "super_resolution", "ade20k"};
+  return kNames;
+}
+
+std::span<const std::string_view> names_of(LowResolution) {
+  static constexpr std::array<std::string_view, 3> kNames{"automatic", "given", "made"};
+  return kNames;
+}
+
+std::span<const std::string_view> names_of(SuperResolutionProtocol) {
+  static constexpr std::array<std::string_view, 2> kNames{"A", "C"};
   return kNames;
 }
 
@@ -55,6 +67,9 @@ void DataConfig::check(const DataConfig& c, const config::Where& fail) {
   }
   if (c.repeat > 1 && c.augment.repeats > 1) {
     fail("repeat", "repeated augmentation (augment.repeats) fixes the length of an epoch itself");
+  }
+  if (!c.real_labels.value.empty() && !c.only_classes.empty()) {
+    fail("real_labels", "its numbers count all classes, only_classes renumbers them");
   }
   if (c.mean.size() != 3 || c.std.size() != 3) {
     fail(c.mean.size() != 3 ? "mean" : "std", "expected three numbers, one per colour");

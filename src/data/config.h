@@ -9,13 +9,24 @@
 
 #include "core/config.h"
 #include "data/augment_config.h"
+#include "data/segmentation_config.h"
+#include "data/super_resolution_config.h"
 
 namespace nala::data {
 
 enum class Split { train, val };
 std::span<const std::string_view> names_of(Split);
 
-enum class DatasetName { image_folder, digits, synthetic, imagenet, file_list, shards };
+enum class DatasetName {
+  image_folder,
+  digits,
+  synthetic,
+  imagenet,
+  file_list,
+  shards,
+  super_resolution,
+  ade20k
+};
 std::span<const std::string_view> names_of(DatasetName);
 
 enum class OnBadFile { error, skip };
@@ -78,9 +89,13 @@ struct DataConfig {
   AugmentConfig augment;
   EvalConfig eval;
   SyntheticConfig synthetic;
+  SegmentationData segmentation;
+  SuperResolutionData super_resolution;
   config::Path class_list;
   config::Path val_labels;
   config::Path synset_map;
+  config::Path real_labels;
+  bool listing_cache = true;
   std::vector<std::string> only_classes;
   int64_t per_class = 0;
   int64_t repeat = 1;
@@ -116,12 +131,19 @@ struct DataConfig {
     v("augment", c.augment, "training transforms");
     v("eval", c.eval, "evaluation transforms");
     v("synthetic", c.synthetic, "pictures of data.name=synthetic");
+    v("segmentation", c.segmentation, "pictures and label maps of data.name=ade20k");
+    v("super_resolution", c.super_resolution, "sets of data.name=super_resolution");
     v("class_list", c.class_list,
-      "file of all classes, a line each: folder name, tab, name to show; labels count its lines");
+      "file of all classes, a line each: folder name, tab, name to show; labels count its lines "
+      "(ade20k: columns label, name, r, g, b below a line that names them)");
     v("val_labels", c.val_labels,
       "imagenet with a flat validation folder: its synset or ground-truth file");
     v("synset_map", c.synset_map,
       "where val_labels holds numbers: file with a synset and its number on each line");
+    v("real_labels", c.real_labels,
+      "ReaL's JSON of several right classes per ImageNet validation picture: evaluated as well");
+    v("listing_cache", c.listing_cache,
+      "remember what the folders of large sets hold in $NALA_CACHE_DIR or ~/.cache/nalaformer");
     v("only_classes", c.only_classes, "use these classes alone, renumbered; []: all");
     v("per_class", c.per_class, "use the first this many training pictures of each class; 0: all",
       config::at_least(0));

@@ -23,7 +23,9 @@ constexpr std::array<Magic, 5> kMagics{{
     {std::string_view("MM\0*", 4), Format::tiff},
 }};
 
-std::string read_bytes(const std::filesystem::path& path) {
+}  // namespace
+
+std::string read_picture_bytes(const std::filesystem::path& path) {
   try {
     return read_file(path, kMaxFileBytes);
   } catch (const Error& error) {
@@ -31,7 +33,10 @@ std::string read_bytes(const std::filesystem::path& path) {
   }
 }
 
-}  // namespace
+bool is_grey_png(std::string_view bytes) {
+  constexpr size_t kColorType = 25;  // behind the signature, the chunk's head, the size, the depth
+  return format_of(bytes) == Format::png && bytes.size() > kColorType && bytes[kColorType] == 0;
+}
 
 std::span<const std::string_view> names_of(Fault) {
   static constexpr std::array<std::string_view, 6> kNames{
@@ -108,11 +113,11 @@ DecodedPart decode_part(std::string_view bytes, const std::string& name, const C
 }
 
 Image read_image(const std::filesystem::path& path) {
-  return decode(read_bytes(path), path.string());
+  return decode(read_picture_bytes(path), path.string());
 }
 
 DecodedPart read_part(const std::filesystem::path& path, const ChoosePart& choose) {
-  return decode_part(read_bytes(path), path.string(), choose);
+  return decode_part(read_picture_bytes(path), path.string(), choose);
 }
 
 void write_png(const std::filesystem::path& path, const Image& image) {

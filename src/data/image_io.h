@@ -85,6 +85,11 @@ DecodedPart decode_part(std::string_view bytes, const std::string& name, const C
 /// The same of a file.
 DecodedPart read_part(const std::filesystem::path& path, const ChoosePart& choose);
 
+/// The bytes of a picture file. Throws ImageError (unreadable).
+std::string read_picture_bytes(const std::filesystem::path& path);
+/// Whether the bytes are a PNG of one grey channel.
+bool is_grey_png(std::string_view bytes);
+
 /// Reads and decodes a file. Throws ImageError. Thread-safe.
 Image read_image(const std::filesystem::path& path);
 

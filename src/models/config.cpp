@@ -16,6 +16,7 @@ constexpr std::array<std::string_view, 7> kModelNames = {
 constexpr std::array<std::string_view, 7> kAttentionMaps = {
     "relu_split", "cosine", "softmax", "elu", "relu", "focused", "pola"};
 constexpr std::array<std::string_view, 2> kBlockKinds = {"linear", "softmax"};
+constexpr std::array<std::string_view, 2> kSegmentationHeads = {"semantic_fpn", "upernet"};
 
 constexpr int64_t kMaxDim = 1 << 16;
 constexpr int64_t kMaxDepth = 1000;
@@ -132,6 +133,9 @@ void resolve_rest(const ModelConfig& config, const ZooRow* row, ResolvedModel& m
   model.num_classes = config.num_classes;
   model.in_channels = config.in_channels;
   model.attention = config.attention;
+  model.segmentation = config.segmentation;
+  model.super_resolution = resolve(config.super_resolution);
+  model.super_resolution.drop_path = config.drop_path.value_or(0);
   model.implementation = config.implementation;
   if (config.attention.feature_map == AttentionMap::pola) {
     throw Fault{"attention",
@@ -160,6 +164,9 @@ std::span<const std::string_view> names_of(AttentionMap) {
 }
 std::span<const std::string_view> names_of(BlockKind) {
   return kBlockKinds;
+}
+std::span<const std::string_view> names_of(SegmentationHead) {
+  return kSegmentationHeads;
 }
 
 void ModelConfig::check(const ModelConfig& c, const config::Where& fail) {

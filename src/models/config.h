@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "core/config.h"
+#include "models/segmentation_config.h"
+#include "models/super_resolution_config.h"
 
 namespace nala::models {
 
@@ -76,6 +78,8 @@ struct ModelConfig {
   int64_t num_classes = 0;
   int64_t in_channels = 3;
   AttentionConfig attention;
+  SegmentationConfig segmentation;
+  SuperResolutionConfig super_resolution;
   /// Of the attention operator; its key is `ops.implementation`, outside of `model`.
   std::string implementation = "auto";
 
@@ -97,6 +101,8 @@ struct ModelConfig {
       config::between(0, 1 << 24));
     v("in_channels", c.in_channels, "channels of the pictures", config::between(1, 1024));
     v("attention", c.attention, "");
+    v("segmentation", c.segmentation, "heads of a network of that task");
+    v("super_resolution", c.super_resolution, "sizes of a network of that task");
   }
   static void check(const ModelConfig& c, const config::Where& fail);
 };
@@ -114,6 +120,8 @@ struct ResolvedModel {
   int64_t num_classes = 0;
   int64_t in_channels = 0;
   AttentionConfig attention;
+  SegmentationConfig segmentation;
+  SuperResolutionSizes super_resolution;
   std::string implementation = "auto";  ///< of the attention operator
 
   /// Channels of one head of a stage.

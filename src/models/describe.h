@@ -41,7 +41,7 @@ struct Description {
 /// fvcore's rules: convolutions, linear layers and matrix products count multiply-adds without
 /// bias; LayerNorm 5 per element, evaluation-mode BatchNorm 2, average pooling 1 per input element;
 /// activations, norms, powers, rotations, LayerScale and additions nothing.
-/// Throws Error(config) for `num_classes` 0, sizes < 1, and tasks whose heads are not built yet.
+/// Throws Error(config) for sizes < 1 and for `num_classes` 0 where the task has classes.
 Description describe(const ResolvedModel& model, Task task, int64_t height, int64_t width);
 
 }  // namespace nala::models

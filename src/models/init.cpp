@@ -46,9 +46,10 @@ class Initialiser {
       uniform(name + ".weight", linear->weight, bound);
       uniform(name + ".bias", linear->bias, bound);
     } else if (auto* conv = module.as<Conv2dImpl>()) {
-      Rng rng = rng_of(name + ".weight");
-      fill(conv->weight, [&] { return truncated_normal(rng); });
-      conv->bias.zero_();
+      fill_conv(name + ".weight", conv->weight, conv->init());
+      if (conv->bias.defined()) {
+        conv->bias.zero_();
+      }
     } else if (auto* norm = module.as<LayerNormImpl>()) {
       norm->weight.fill_(1);
       norm->bias.zero_();
@@ -58,6 +59,22 @@ class Initialiser {
  private:
   [[nodiscard]] Rng rng_of(const std::string& name) const {
     return {Stream::init, {seed_, hash(name)}};
+  }
+  void fill_conv(const std::string& name, at::Tensor& weight, ConvInit init) const {
+    Rng rng = rng_of(name);
+    const auto area = static_cast<double>(weight.size(2) * weight.size(3));
+    const auto out = static_cast<double>(weight.size(0)) * area;
+    const auto in = static_cast<double>(weight.size(1)) * area;
+    switch (init) {
+      case ConvInit::truncated_normal:
+        return fill(weight, [&] { return truncated_normal(rng); });
+      case ConvInit::kaiming_fan_out:
+        return fill(weight, [&] { return std::sqrt(2 / out) * rng.normal(); });
+      case ConvInit::xavier_uniform:
+        return uniform(name, weight, std::sqrt(6 / (in + out)));
+      case ConvInit::small_normal:
+        return fill(weight, [&] { return 0.01 * rng.normal(); });
+    }
   }
   void uniform(const std::string& name, at::Tensor& tensor, double bound) const {
     Rng rng = rng_of(name);

@@ -14,8 +14,10 @@
 namespace nala::models {
 
 struct Outputs {
-  at::Tensor main;       ///< classification: logits (B, classes), float32 or as the parameters
-  at::Tensor auxiliary;  ///< undefined unless the head has one
+  /// Classification: logits (B, classes). Segmentation: logits (B, classes, H/4, W/4), rounded up.
+  /// Super-resolution: pictures (B, C, s H, s W). Float32 or as the parameters.
+  at::Tensor main;
+  at::Tensor auxiliary;  ///< of the auxiliary head while it trains, else undefined
 };
 
 /// A model as the trainer and the evaluator see it. Concurrent forward() calls in evaluation mode
@@ -27,8 +29,8 @@ class Model : public torch::nn::Module {
 };
 
 /// A model with initial weights, a pure function of (config, seed): the global generator is not
-/// used. In training mode, on the CPU, float32. Throws Error(config) for impossible sizes,
-/// `num_classes` 0, and tasks whose heads are not built yet.
+/// used. In training mode, on the CPU, float32. Throws Error(config) for impossible sizes
+/// and for `num_classes` 0 where the task has classes.
 std::shared_ptr<Model> build_model(const ModelConfig& config, Task task, uint64_t seed);
 
 }  // namespace nala::models

@@ -12,14 +12,14 @@
 namespace nala::report {
 namespace {
 
-std::string head(const Page& page) {
+std::string head(const std::string& title) {
   // The policy lets the browser itself refuse whatever is not in this file.
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
          "data:; "
          "style-src 'unsafe-inline'; script-src 'unsafe-inline'\"/>\n<title>" +
-         escape_html(page.title) + "</title>\n<style>" + std::string(kReportStyle) +
+         escape_html(title) + "</title>\n<style>" + std::string(kReportStyle) +
          "</style>\n</head>\n";
 }
 
@@ -132,9 +132,19 @@ std::string configuration(const Page& page) {
 
 std::string render(const Page& page) {
   const std::vector<Curve> curves = curves_of(page.metrics);
-  return head(page) + "<body>\n<main>\n" + heading(page) + facts(page) + charts(curves) +
+  return head(page.title) + "<body>\n<main>\n" + heading(page) + facts(page) + charts(curves) +
          results(curves) + samples(page) + configuration(page) + "</main>\n<script>" +
          std::string(kReportScript) + "</script>\n</body>\n</html>\n";
+}
+
+std::string render_charts(const std::string& title, const std::vector<Chart>& charts) {
+  std::string out = head(title) + "<body>\n<main>\n<header><h1>" + escape_html(title) +
+                    "</h1></header>\n<div class=\"charts\">\n";
+  for (const Chart& chart : charts) {
+    out += render_chart(chart) + "\n";
+  }
+  return out + "</div>\n</main>\n<script>" + std::string(kReportScript) +
+         "</script>\n</body>\n</html>\n";
 }
 
 }  // namespace nala::report

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "report/chart.h"
+
 namespace nala::report {
 
 /// One picture of a sample.
@@ -43,5 +45,8 @@ struct Page {
 /// One HTML page that needs nothing else: no other file, no network. Light and dark as the reader's
 /// system has it. All text is escaped, so class names and paths cannot add markup.
 std::string render(const Page& page);
+
+/// The same kind of page of charts alone.
+std::string render_charts(const std::string& title, const std::vector<Chart>& charts);
 
 }  // namespace nala::report

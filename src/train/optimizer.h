@@ -26,6 +26,8 @@ struct OptimizerConfig {
   double lr = 5e-4;
   double lr_per_images = 0;
   double weight_decay = 0.05;
+  DecayBy decay_by = DecayBy::rank;
+  std::vector<std::string> undecayed{"norm"};
   double layer_decay = 1;
   std::vector<double> betas{0.9, 0.999};
   double eps = 1e-8;
@@ -37,8 +39,13 @@ struct OptimizerConfig {
     v("lr", c.lr, "peak learning rate, absolute unless lr_per_images is set", config::at_least(0));
     v("lr_per_images", c.lr_per_images,
       "when above 0, the rate is lr * global batch / this (the recipe: 512)", config::at_least(0));
-    v("weight_decay", c.weight_decay, "not applied to biases and one-dimensional parameters",
+    v("weight_decay", c.weight_decay, "applied to the parameters that decay_by says",
       config::at_least(0));
+    v("decay_by", c.decay_by,
+      "rank: all but biases and one-dimensional parameters; name: all but those of `undecayed`; "
+      "all");
+    v("undecayed", c.undecayed,
+      "decay_by name: parameters whose name contains one of these are not decayed");
     v("layer_decay", c.layer_decay,
       "factor of the learning rate from each block to the one before it; 1: all alike",
       {.low = 0, .high = 1, .low_open = true});

@@ -23,9 +23,31 @@ std::string stage_of(const std::string& name) {
   return name.starts_with("layers.") ? name.substr(0, name.find('.', 7) + 1) : "";
 }
 
+bool is_decayed(const std::string& name, const at::Tensor& parameter, const DecayRule& rule) {
+  switch (rule.by) {
+    case DecayBy::rank:
+      return parameter.dim() > 1 && !name.ends_with(".bias");
+    case DecayBy::name:
+      return std::ranges::none_of(rule.undecayed, [&](const std::string& text) {
+        return name.find(text) != std::string::npos;
+      });
+    case DecayBy::all:
+      break;
+  }
+  return true;
+}
+
+// Without the prefix of a backbone that is a module of its own.
+std::string in_backbone(const std::string& name) {
+  constexpr std::string_view kPrefix = "backbone.";
+  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+}
+
 }  // namespace
 
-std::vector<int64_t> layers_of(const std::vector<std::string>& names) {
+std::vector<int64_t> layers_of(const std::vector<std::string>& all) {
+  std::vector<std::string> names;
+  std::ranges::transform(all, std::back_inserter(names), in_backbone);
   std::map<std::string, int64_t> numbers;  // of blocks, from 1
   std::map<std::string, int64_t> last;     // block of each stage
   for (const std::string& name : names) {
@@ -52,7 +74,8 @@ std::vector<int64_t> layers_of(const std::vector<std::string>& names) {
 
 std::vector<ParameterGroup> parameter_groups(const torch::nn::Module& model,
                                              double weight_decay,
-                                             double layer_decay) {
+                                             double layer_decay,
+                                             const DecayRule& rule) {
   const auto parameters = model.named_parameters();
   const std::vector<int64_t> layers = layers_of(parameters.keys());
   const bool by_layer = layer_decay != 1.0;
@@ -70,7 +93,7 @@ std::vector<ParameterGroup> parameter_groups(const torch::nn::Module& model,
     if (!item.value().requires_grad()) {
       continue;
     }
-    const bool decayed = item.value().dim() > 1 && !item.key().ends_with(".bias");
+    const bool decayed = is_decayed(item.key(), item.value(), rule);
     const auto first = static_cast<size_t>(by_layer ? 2 * layers[i] : 0);
     ParameterGroup& group = groups[first + (decayed ? 1 : 0)];
     group.names.push_back(item.key());

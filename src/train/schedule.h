@@ -26,6 +26,7 @@ struct ScheduleConfig {
   bool per_step = false;
   bool lag_one_epoch = true;
   double power = 0.9;
+  bool warmup_times_poly = false;
   std::vector<double> milestones;
   double gamma = 0.5;
 
@@ -43,6 +44,9 @@ struct ScheduleConfig {
     v("lag_one_epoch", c.lag_one_epoch,
       "run one epoch behind, epochs 0 and 1 alike, as the authors' released script does");
     v("power", c.power, "exponent of poly", config::above(0));
+    v("warmup_times_poly", c.warmup_times_poly,
+      "poly falls from the first step on and the warm-up scales it (mmcv 0.x); false: poly begins "
+      "where the warm-up ends (mmcv 1.x)");
     v("milestones", c.milestones, "multistep: where the rate drops, as fractions of the run",
       config::between(0, 1));
     v("gamma", c.gamma, "multistep: factor of each drop", config::between(0, 1));
@@ -60,7 +64,8 @@ struct RunLength {
 /// cosine: timm's cosine_lr without warm-up prefix, t not shifted by the warm-up, min_lr from t = T
 /// on; with per_step false and lag_one_epoch true, the authors' schedule as it really runs
 /// (t = max(0, epoch - 1)). poly: mmcv 1.x, running from the end of the warm-up to the end of the
-/// run.
+/// run; with warmup_times_poly mmcv 0.x, running from the first step, times a factor that rises
+/// linearly from warmup_lr / base to 1 during the warm-up.
 double learning_rate(const ScheduleConfig& schedule,
                      double base,
                      const RunLength& run,

@@ -109,4 +109,15 @@ Weights load_weights(const fs::path& path, const std::optional<models::ModelConf
   fail(path, "holds no checkpoint (no manifest.json, no checkpoints/best, no checkpoints/latest)");
 }
 
+io::NamedTensors named_for(models::Task task, io::NamedTensors tensors) {
+  if (task == models::Task::segmentation) {
+    for (auto& [name, tensor] : tensors) {
+      if (name.starts_with("patch_embed.") || name.starts_with("layers.")) {
+        name.insert(0, "backbone.");
+      }
+    }
+  }
+  return tensors;
+}
+
 }  // namespace nala::train

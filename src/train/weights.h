@@ -28,6 +28,10 @@ struct Weights {
 Weights load_weights(const std::filesystem::path& path,
                      const std::optional<models::ModelConfig>& stated_model = std::nullopt);
 
+/// The tensors as a network of `task` names them: for segmentation, the backbone of a classifier
+/// below `backbone.`; all others as they are.
+io::NamedTensors named_for(models::Task task, io::NamedTensors tensors);
+
 /// The model whose state dict has these names and shapes: the zoo's where one fits, else `custom`.
 /// Block kinds cannot be seen in shapes and are taken as linear, linear, softmax, softmax.
 /// Throws Error(checkpoint) naming `source` when they are no NaLaFormer classifier's.

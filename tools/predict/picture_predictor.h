@@ -20,6 +20,10 @@ struct PredictOptions {
   int64_t top = 5;                              ///< classes to name per picture
   std::optional<std::filesystem::path> output;  ///< folder for what is written per picture
   bool compare = false;                         ///< also write the result beside the input
+  double memory_mb = 2000;                      ///< super-resolution: for one forward
+  std::optional<int64_t> tile;                  ///< in place of what fits the memory; 0: whole
+  int64_t overlap = 16;                         ///< of tiles, in pixels of the input
+  bool self_ensemble = false;                   ///< mean over eight orientations
 };
 
 /// Takes pictures one by one and answers for several at once.

@@ -53,6 +53,13 @@ at::Tensor soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target
   return -(targets * at::log_softmax(logits.to(at::kFloat), 1)).sum(1);
 }
 
+ClassifyTask::ClassifyTask(const Recipe& recipe, std::shared_ptr<const data::Dataset> evaluated)
+    : label_smoothing_(recipe.train.label_smoothing), evaluated_(std::move(evaluated)) {
+  if (!recipe.data.real_labels.value.empty()) {
+    real_labels_ = eval::RealLabels::read(recipe.data.real_labels.value);
+  }
+}
+
 StepLoss ClassifyTask::loss(const models::Outputs& outputs, const data::Batch& batch) const {
   const at::Tensor targets = soft_targets(batch, outputs.main.size(1), label_smoothing_);
   const at::Tensor per_sample = soft_cross_entropy(outputs.main, targets);  // (B)
@@ -64,18 +71,38 @@ at::Tensor ClassifyTask::tally(models::Model& model,
                                at::Device device,
                                const std::function<void(int64_t images)>& on_progress) const {
   const auto forward = [&](const at::Tensor& images) { return model.forward(images, {}).main; };
-  return eval::evaluate_classification(forward, loader, device, on_progress).sums();
+  if (!real_labels_) {
+    return eval::evaluate_classification(forward, loader, device, on_progress).sums();  // (4)
+  }
+  eval::RealAccuracy real(*real_labels_);
+  const auto add = [&](const data::Batch& batch, const at::Tensor& logits) {
+    const at::Tensor best = logits.argmax(1).cpu();  // (B)
+    for (size_t i = 0; i < batch.indices.size(); ++i) {
+      real.add(evaluated_->path(batch.indices[i]), best[static_cast<int64_t>(i)].item<int64_t>());
+    }
+  };
+  const at::Tensor sums =
+      eval::evaluate_classification(forward, loader, device, on_progress, add).sums();
+  return at::cat(
+      {sums, at::tensor({static_cast<double>(real.images()), static_cast<double>(real.right())},
+                        at::kDouble)});  // (6)
 }
 
 nlohmann::ordered_json ClassifyTask::metrics(const at::Tensor& tally) const {
-  const auto accuracy = eval::Accuracy::from_sums(tally);
+  const auto accuracy = eval::Accuracy::from_sums(tally.slice(0, 0, 4));
   if (accuracy.images() == 0) {
     throw Error(ErrorKind::data, "no picture of the evaluation set could be read");
   }
-  return {{"top1", accuracy.top1()},
-          {"top5", accuracy.top5()},
-          {"loss", accuracy.loss()},
-          {"images", accuracy.images()}};
+  nlohmann::ordered_json metrics{{"top1", accuracy.top1()},
+                                 {"top5", accuracy.top5()},
+                                 {"loss", accuracy.loss()},
+                                 {"images", accuracy.images()}};
+  if (tally.numel() == 6) {
+    const double images = tally[4].item<double>();
+    metrics["real"] = images > 0 ? 100 * tally[5].item<double>() / images : 0.0;
+    metrics["real_images"] = tally[4].item<int64_t>();
+  }
+  return metrics;
 }
 
 std::vector<report::Sample> ClassifyTask::samples(models::Model& model,

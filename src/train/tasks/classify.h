@@ -1,13 +1,19 @@
 // Classification: soft-target cross-entropy, top-1 and top-5.
 #pragma once
 
+#include <memory>
+#include <optional>
+
+#include "eval/metrics/real_labels.h"
 #include "train/task.h"
 
 namespace nala::train {
 
 class ClassifyTask : public Task {
  public:
-  explicit ClassifyTask(double label_smoothing) : label_smoothing_(label_smoothing) {}
+  /// `evaluated` gives the pictures' names where the recipe has ReaL labels. Throws Error(data) for
+  /// a file of labels that cannot be used.
+  ClassifyTask(const Recipe& recipe, std::shared_ptr<const data::Dataset> evaluated);
 
   [[nodiscard]] StepLoss loss(const models::Outputs& outputs,
                               const data::Batch& batch) const override;
@@ -25,6 +31,8 @@ class ClassifyTask : public Task {
 
  private:
   double label_smoothing_;
+  std::shared_ptr<const data::Dataset> evaluated_;
+  std::optional<eval::RealLabels> real_labels_;
 };
 
 /// Soft targets (B, K) float32: on = 1 - e + e/K at the label, off = e/K elsewhere; where the batch

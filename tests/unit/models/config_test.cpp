@@ -84,8 +84,7 @@ TEST(ModelConfig, ImpossibleSizesNameTheirPlace) {
 TEST(ModelConfig, ResolveRefusesWhatNoFileStated) {
   EXPECT_THROW(resolve({.name = ModelName::custom}), Error);
   EXPECT_THROW(build_model({}, Task::classification, 0), Error);  // no classes
-  ModelConfig config = small_config();
-  EXPECT_THROW(build_model(config, Task::segmentation, 0), Error);
+  EXPECT_THROW(build_model({}, Task::segmentation, 0), Error);
 }
 
 TEST(Zoo, EveryNameHasARowAndResolves) {

@@ -59,8 +59,8 @@ TEST(Describe, RefusesWhatCannotBe) {
   const ResolvedModel model = resolve(small_config());
   EXPECT_THROW(describe(model, Task::classification, 0, 32), Error);
   EXPECT_THROW(describe(model, Task::classification, 32, int64_t{1} << 40), Error);
-  EXPECT_THROW(describe(model, Task::segmentation, 32, 32), Error);
-  EXPECT_THROW(describe(resolve({}), Task::classification, 32, 32), Error);
+  EXPECT_THROW(describe(resolve(ModelConfig{}), Task::classification, 32, 32), Error);
+  EXPECT_THROW(describe(resolve(ModelConfig{}), Task::segmentation, 32, 32), Error);
 }
 
 }  // namespace

@@ -516,5 +516,18 @@ TEST(Report, PointerDataIsJson) {
   EXPECT_EQ(data["series"][0]["points"][0][1], "2");
 }
 
+TEST(RenderCharts, IsAPageOfItsOwnWithEscapedTitles) {
+  const Chart chart{.title = "memory",
+                    .x_label = "tokens",
+                    .series = {{.name = "fused", .points = {{1, 2}, {2, 3}}}}};
+  const std::string page = render_charts("a < b", {chart, chart});
+  EXPECT_TRUE(page.starts_with("<!DOCTYPE html>"));
+  EXPECT_NE(page.find("<h1>a &lt; b</h1>"), std::string::npos);
+  EXPECT_EQ(page.find("<h1>a < b"), std::string::npos);
+  EXPECT_NE(page.find("fused"), std::string::npos);
+  const size_t first = page.find("<figure class=\"chart\"");
+  EXPECT_NE(page.find("<figure class=\"chart\"", first + 1), std::string::npos);
+}
+
 }  // namespace
 }  // namespace nala::report
