@@ -31,7 +31,9 @@ TEST(Classify, MixedTargetsWeighBothLabels) {
 }
 
 TEST(Classify, LossIsTheMeanOverSamples) {
-  const ClassifyTask task(0.0);
+  Recipe recipe;
+  recipe.train.label_smoothing = 0;
+  const ClassifyTask task(recipe, nullptr);
   const at::Tensor logits = torch::tensor({{0.0, 0.0}, {std::log(3.0), 0.0}}, at::kFloat);
   const StepLoss loss = task.loss({.main = logits}, {.labels = at::tensor({0L, 0L})});
   EXPECT_NEAR(loss.per_sample[0].item<double>(), std::log(2.0), 1e-6);

@@ -123,6 +123,28 @@ TEST(ParameterGroups, UndecayedFirstAndFourDimensionalGammasDecayed) {
   EXPECT_EQ(groups[1].weight_decay, 0.05);
 }
 
+TEST(ParameterGroups, DecayByNameAndOfAll) {
+  const Small module;
+  const auto named =
+      parameter_groups(module, 0.05, 1, {.by = DecayBy::name, .undecayed = {"gam", "norm"}});
+  EXPECT_EQ(named[0].names, (std::vector<std::string>{"gamma_1"}));
+  EXPECT_EQ(named[1].names, (std::vector<std::string>{"weight", "bias"}));
+  const auto all = parameter_groups(module, 0.05, 1, {.by = DecayBy::all});
+  EXPECT_TRUE(all[0].names.empty());
+  EXPECT_EQ(all[1].names.size(), 3U);
+}
+
+TEST(ParameterGroups, LayersAreCountedBelowABackboneToo) {
+  const std::vector<std::string> names = {"patch_embed.proj.0.weight", "layers.0.blocks.0.x",
+                                          "layers.0.downsample.x", "layers.1.blocks.0.x"};
+  std::vector<std::string> below;
+  for (const std::string& name : names) {
+    below.push_back("backbone." + name);
+  }
+  below.emplace_back("decode_head.conv_seg.weight");
+  EXPECT_EQ(layers_of(below), (std::vector<int64_t>{0, 1, 1, 2, 3}));
+}
+
 TEST(Ema, MovesParametersAndBuffersAndTruncatesCounts) {
   Small average;
   Small model;

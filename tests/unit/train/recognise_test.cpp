@@ -26,17 +26,18 @@ TEST(Recognise, SizesOfTheZooByName) {
 }
 
 TEST(Recognise, CustomSizesOneByOne) {
-  const models::ModelConfig stated{.name = models::ModelName::custom,
-                                   .embed_dims = {{8, 16, 16, 24}},
-                                   .depths = {{1, 2, 1, 1}},
-                                   .heads = {{1, 2, 4, 3}},
-                                   .mlp_ratio = 2.5,
-                                   .stage_kinds = {{"linear", "linear", "softmax", "softmax"}},
-                                   .layer_scale = {{}},
-                                   .projection = 40,
-                                   .drop_path = 0,
-                                   .num_classes = 5,
-                                   .in_channels = 1};
+  models::ModelConfig stated;
+  stated.name = models::ModelName::custom;
+  stated.embed_dims = {{8, 16, 16, 24}};
+  stated.depths = {{1, 2, 1, 1}};
+  stated.heads = {{1, 2, 4, 3}};
+  stated.mlp_ratio = 2.5;
+  stated.stage_kinds = {{"linear", "linear", "softmax", "softmax"}};
+  stated.layer_scale.emplace();
+  stated.projection = 40;
+  stated.drop_path = 0;
+  stated.num_classes = 5;
+  stated.in_channels = 1;
   const auto found = recognise_model(weights_of(stated), "x");
   EXPECT_EQ(found.name, models::ModelName::custom);
   EXPECT_EQ(found.embed_dims, stated.embed_dims);

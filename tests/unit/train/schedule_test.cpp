@@ -53,6 +53,23 @@ TEST(Schedule, PolyRunsFromTheWarmUpToTheEnd) {
   EXPECT_NEAR(learning_rate(schedule, 2.0, run, 100), 0.0, 1e-12);
 }
 
+// mmcv 0.x: poly from the first step, times 1 - (1 - t / W) (1 - ratio).
+TEST(Schedule, WarmUpMayScalePoly) {
+  const ScheduleConfig schedule{.name = ScheduleName::poly,
+                                .warmup_steps = 20,
+                                .warmup_lr = 2e-6,
+                                .min_lr = 0,
+                                .per_step = true,
+                                .lag_one_epoch = false,
+                                .power = 1,
+                                .warmup_times_poly = true};
+  const RunLength run{.total_steps = 100, .steps_per_epoch = 10};
+  EXPECT_NEAR(learning_rate(schedule, 2.0, run, 0), 2e-6, 1e-15);
+  EXPECT_NEAR(learning_rate(schedule, 2.0, run, 5), 2.0 * 0.95 * (1 - 0.75 * (1 - 1e-6)), 1e-12);
+  EXPECT_NEAR(learning_rate(schedule, 2.0, run, 20), 1.6, 1e-12);
+  EXPECT_NEAR(learning_rate(schedule, 2.0, run, 75), 0.5, 1e-12);
+}
+
 TEST(Schedule, MultistepHalvesAtItsMilestones) {
   const ScheduleConfig schedule{.name = ScheduleName::multistep,
                                 .warmup_epochs = 0,
