@@ -94,10 +94,7 @@ std::optional<Run> write_as_pth(const Export& what) {
 
 exporting::Graph graph_of(const Export& what) {
   const train::Recipe& recipe = what.weights.recipe;
-  if (recipe.task != models::Task::classification) {
-    throw Error(ErrorKind::usage, "export: only classifiers can be written as graphs so far");
-  }
-  return exporting::classifier_graph(models::resolve(recipe.model), what.tensors);
+  return exporting::network_graph(models::resolve(recipe.model), recipe.task, what.tensors);
 }
 
 std::optional<Run> write_as_torchscript(const Export& what) {

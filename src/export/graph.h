@@ -28,18 +28,24 @@ enum class Operation {
   gelu,  ///< with the error function
   silu,
   elu_plus_one,
-  convolution,   ///< map, weight, bias; `numbers`: stride, padding, groups
-  batch_norm,    ///< map, weight, bias, mean, variance; `epsilon`
-  layer_norm,    ///< over the last axis: x, weight, bias; `epsilon`
-  softmax,       ///< over the last axis
-  transpose,     ///< `numbers`: the axis that comes to each place
-  reshape,       ///< `numbers`: sizes; 0 keeps the size of that place, one -1 takes the rest
-  reshape_like,  ///< x to the shape of the second input
-  narrow,        ///< `numbers`: axis, first, count
-  concat,        ///< `numbers`: axis
-  sum,           ///< `numbers`: axis, which stays with size 1
-  mean,          ///< `numbers`: axis, which stays with size 1
-  pool,          ///< (B, C, H, W) -> (B, C), the mean
+  convolution,       ///< map, weight, bias; `numbers`: stride, padding, groups
+  batch_norm,        ///< map, weight, bias, mean, variance; `epsilon`
+  layer_norm,        ///< over the last axis: x, weight, bias; `epsilon`
+  softmax,           ///< over the last axis
+  transpose,         ///< `numbers`: the axis that comes to each place
+  reshape,           ///< `numbers`: sizes; 0 keeps the size of that place, one -1 takes the rest
+  reshape_like,      ///< x to the shape of the second input
+  narrow,            ///< `numbers`: axis, first, count
+  concat,            ///< `numbers`: axis
+  sum,               ///< `numbers`: axis, which stays with size 1
+  mean,              ///< `numbers`: axis, which stays with size 1
+  pool,              ///< (B, C, H, W) -> (B, C), the mean
+  leaky_relu,        ///< `epsilon`: the slope below 0
+  pixel_shuffle,     ///< (B, C s s, H, W) -> (B, C, s H, s W); `numbers`: s
+  enlarge_bilinear,  ///< `numbers`: the factor; pixels' corners aligned
+  enlarge_bicubic,   ///< the same with a = -1/2, borders by weights renormalised
+  resize_bilinear_like,  ///< a map to the height and width of the second input
+  resize_nearest_like,   ///< the same, each pixel the one at floor(place * ratio)
   /// x, its norms over the last axis (kept with size 1) -> x / norm; 0 where the norm is 0 or not
   /// finite
   direction,

@@ -1,197 +1,124 @@
 #include "export/network_graph.h"
 
-#include <torch/torch.h>
-
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "core/error.h"
-#include "export/attention_graph.h"
+#include "export/graph_layers.h"
 
 namespace nala::exporting {
 namespace {
 
-using models::BlockKind;
 using models::ResolvedModel;
-using Value = GraphBuilder::Value;
+using Value = GraphLayers::Value;
 
-constexpr double kMapNormEps = 1e-6;
-constexpr double kAttentionNormEps = 1e-5;
-constexpr double kBatchNormEps = 1e-5;
+constexpr double kOutputNormEps = 1e-5;
 
-// Maps are (B, C, H, W), tokens (B, H, W, C) or (B, N, C).
-class NetworkGraph {
- public:
-  NetworkGraph(const ResolvedModel& model, const io::NamedTensors& tensors)
-      : model_(model), graph_(model.in_channels) {
-    for (const auto& [name, tensor] : tensors) {
-      tensors_.emplace(name, tensor);
+Graph classifier_graph(const ResolvedModel& model, GraphLayers& layers) {
+  const Value x = layers.backbone("").back();
+  const Value projected =
+      layers.batch_norm(layers.as_map(layers.linear(layers.as_tokens(x), "proj")), "norm");
+  const Value pooled =
+      layers.add(Operation::pool, {layers.add(Operation::silu, {projected})});  // (B, P)
+  return layers.finish(layers.linear(pooled, "head"), {0, model.num_classes});
+}
+
+// mmcv's ConvModule with BatchNorm and ReLU.
+Value normed_convolution(GraphLayers& layers, const Value& map, const std::string& name) {
+  const Value y = layers.batch_norm(layers.convolution(map, name + ".conv"), name + ".bn");
+  return layers.add(Operation::relu, {y});
+}
+
+Graph segmenter_graph(const ResolvedModel& model, GraphLayers& layers) {
+  const models::SegmentationConfig& config = model.segmentation;
+  if (config.is_upernet()) {
+    throw Error(
+        ErrorKind::usage,
+        "export: upernet pools to fixed sizes, for which a graph of free sizes has no plain "
+        "operation; semantic_fpn is exported");
+  }
+  auto maps = layers.backbone("backbone.");
+  for (size_t i = 0; config.normed_outputs() && i < maps.size(); ++i) {
+    maps[i] = layers.as_map(layers.layer_norm(layers.as_tokens(maps[i]),
+                                              "backbone.norm" + std::to_string(i), kOutputNormEps));
+  }
+  Value above;  // lateral of the coarser level
+  for (int i = models::kStages - 1; i >= 0; --i) {
+    const std::string number = std::to_string(i);
+    Value lateral = layers.convolution(maps[i], "neck.lateral_convs." + number + ".conv");
+    if (!above.empty()) {
+      const Value enlarged = layers.add(Operation::resize_nearest_like, {above, lateral});
+      lateral = layers.add(Operation::add, {lateral, enlarged});
     }
+    above = lateral;
+    maps[i] = layers.convolution(lateral, "neck.fpn_convs." + number + ".conv");
   }
-
-  Graph classifier() {
-    Value x = stem();
-    for (int i = 0; i < models::kStages; ++i) {
-      x = stage(i, x);
+  Value sum;
+  for (int i = 0; i < models::kStages; ++i) {
+    const std::string name = "decode_head.scale_heads." + std::to_string(i) + ".";
+    // Every second step is an enlargement.
+    Value x = normed_convolution(layers, maps[i], name + "0");
+    for (int step = 0; step < i; ++step) {
+      x = step > 0 ? normed_convolution(layers, x, name + std::to_string(2 * step)) : x;
+      x = layers.add(Operation::enlarge_bilinear, {x}, {2});
     }
-    const Value projected = batch_norm(as_map(linear(as_tokens(x), "proj")), "norm");
-    const Value pooled = add(Operation::pool, {add(Operation::silu, {projected})});  // (B, P)
-    const at::Tensor head = tensor("head.weight").flatten(1);                        // (K, P)
-    const Value product = add(Operation::matmul, {pooled, weight("head.weight", head.t())});
-    const Value logits = add(Operation::add, {product, weight("head.bias")});
-    return graph_.finish(logits, {0, model_.num_classes});
+    sum = i == 0 ? x
+                 : layers.add(Operation::add,
+                              {sum, layers.add(Operation::resize_bilinear_like, {x, sum})});
   }
+  return layers.finish(layers.convolution(sum, "decode_head.conv_seg"),
+                       {0, model.num_classes, 0, 0});
+}
 
- private:
-  Value add(Operation operation,
-            std::vector<Value> inputs,
-            std::vector<int64_t> numbers = {},
-            double epsilon = 0) {
-    return graph_.add(operation, std::move(inputs), std::move(numbers), epsilon);
-  }
-
-  [[nodiscard]] at::Tensor tensor(const std::string& name) const {
-    const auto found = tensors_.find(name);
-    if (found == tensors_.end()) {
-      throw Error(ErrorKind::checkpoint, name + ": the weights have no such tensor");
+Graph super_resolver_graph(const ResolvedModel& model, GraphLayers& layers) {
+  const models::SuperResolutionSizes& sizes = model.super_resolution;
+  const Value centred = layers.add(Operation::subtract, {layers.input(), layers.constant(0.5)});
+  const Value shallow = layers.convolution(centred, "conv_first");
+  GraphLayers::Block block{.name = {},
+                           .dim = sizes.channels,
+                           .heads = sizes.heads,
+                           .layer_scale = sizes.layer_scale.has_value(),
+                           .angles = layers.rotary_angles(shallow, "RoPE")};
+  Value x = shallow;
+  for (size_t group = 0; group < sizes.groups.size(); ++group) {
+    const std::string name = "groups." + std::to_string(group);
+    Value inside = x;
+    for (int64_t i = 0; i < sizes.groups[group]; ++i) {
+      block.name = name + ".blocks." + std::to_string(i);
+      inside = layers.block(block, inside);
     }
-    return found->second;
+    x = layers.add(Operation::add, {x, layers.convolution(inside, name + ".conv")});
   }
-
-  Value weight(const std::string& name, const at::Tensor& values) {
-    const at::Tensor plain = values.detach().to(at::kCPU, at::kFloat).contiguous();
-    const auto* begin = plain.const_data_ptr<float>();
-    return graph_.weight({name, plain.sizes().vec(), {begin, begin + plain.numel()}});
+  x = layers.add(Operation::add, {shallow, layers.convolution(x, "conv_body")});
+  const bool deep = sizes.reconstruction == models::Reconstruction::deep;
+  if (deep) {
+    x = layers.add(Operation::leaky_relu, {layers.convolution(x, "conv_before")}, {}, 0.01);
   }
-  Value weight(const std::string& name) { return weight(name, tensor(name)); }
-
-  Value as_tokens(const Value& map) { return add(Operation::transpose, {map}, {0, 2, 3, 1}); }
-  Value as_map(const Value& tokens) { return add(Operation::transpose, {tokens}, {0, 3, 1, 2}); }
-
-  Value linear(const Value& x, const std::string& name) {
-    const Value product =
-        add(Operation::matmul, {x, weight(name + ".weight", tensor(name + ".weight").t())});
-    return add(Operation::add, {product, weight(name + ".bias")});
+  const auto factors = sizes.shuffles();
+  for (size_t i = 0; i < factors.size(); ++i) {
+    x = layers.add(Operation::pixel_shuffle,
+                   {layers.convolution(x, "upsample." + std::to_string(i))}, {factors[i]});
   }
-
-  Value convolution(const Value& map, const std::string& name, int64_t stride = 1) {
-    const at::Tensor kernel = tensor(name + ".weight");  // (out, in / groups, k, k)
-    const bool depthwise = kernel.size(1) == 1 && kernel.size(0) > 1;
-    return add(Operation::convolution, {map, weight(name + ".weight"), weight(name + ".bias")},
-               {stride, kernel.size(2) / 2, depthwise ? kernel.size(0) : 1});
-  }
-
-  Value batch_norm(const Value& map, const std::string& name) {
-    return add(Operation::batch_norm,
-               {map, weight(name + ".weight"), weight(name + ".bias"),
-                weight(name + ".running_mean"), weight(name + ".running_var")},
-               {}, kBatchNormEps);
-  }
-
-  Value layer_norm(const Value& tokens, const std::string& name, double epsilon) {
-    return add(Operation::layer_norm, {tokens, weight(name + ".weight"), weight(name + ".bias")},
-               {}, epsilon);
-  }
-
-  Value stem() {
-    Value x = graph_.input();
-    for (int i = 0; i < 4; ++i) {
-      const std::string name = "patch_embed.proj." + std::to_string(3 * i);
-      x = convolution(x, name, i == 0 || i == 3 ? 2 : 1);
-      x = batch_norm(x, "patch_embed.proj." + std::to_string(3 * i + 1));
-      x = i < 3 ? add(Operation::gelu, {x}) : x;
-    }
-    return x;
-  }
-
-  Value stage(int index, Value x) {
-    const std::string name = "layers." + std::to_string(index);
-    Value angles;
-    if (model_.attention.rope) {
-      angles = add(Operation::rotary_angles, {x, weight(name + ".RoPE.angle")});
-    }
-    for (size_t block = 0; block < model_.blocks[index].size(); ++block) {
-      x = this->block(index, block, x, angles);
-    }
-    if (index + 1 < models::kStages) {
-      x = batch_norm(convolution(x, name + ".downsample.reduction", 2), name + ".downsample.norm");
-    }
-    return x;
-  }
-
-  Value block(int stage, size_t index, Value x, const Value& angles) {
-    const std::string name = "layers." + std::to_string(stage) + ".blocks." + std::to_string(index);
-    x = add(Operation::add, {x, convolution(x, name + ".cpe1")});
-    x = residual(x, attention(stage, index, x, angles), name + ".gamma_1");
-    x = add(Operation::add, {x, convolution(x, name + ".cpe2")});
-    return residual(x, ffn(x, name), name + ".gamma_2");
-  }
-
-  // The branch is a map.
-  Value residual(const Value& x, Value branch, const std::string& gamma) {
-    if (model_.layer_scale) {
-      branch = add(Operation::multiply, {branch, weight(gamma)});
-    }
-    return add(Operation::add, {x, branch});
-  }
-
-  Value ffn(const Value& x, const std::string& block) {
-    const std::string name = block + ".ffn";
-    const Value normed = layer_norm(as_tokens(x), block + ".norm2.norm", kMapNormEps);
-    const Value u = as_map(add(Operation::gelu, {linear(normed, name + ".fc1")}));
-    const Value mixed = add(Operation::add, {u, convolution(u, name + ".dwconv")});
-    return as_map(linear(as_tokens(mixed), name + ".fc2"));
-  }
-
-  Value attention(int stage, size_t index, const Value& x, const Value& angles) {
-    const std::string block =
-        "layers." + std::to_string(stage) + ".blocks." + std::to_string(index);
-    const std::string name = block + ".attn";
-    const int64_t dim = model_.embed_dims[stage];
-    const models::AttentionConfig& config = model_.attention;
-    const Value normed = layer_norm(as_tokens(x), block + ".norm1.norm", kMapNormEps);
-    const Value packed = linear(normed, name + ".qkvg");  // (B, H, W, 4C)
-    const auto part = [&](int64_t i) {
-      return add(Operation::narrow, {packed}, {3, i * dim, dim});  // (B, H, W, C)
-    };
-    const int64_t head_dim = model_.head_dim(stage);
-    const auto per_head = [&](const Value& tokens) {
-      const Value split = add(Operation::reshape, {tokens}, {0, -1, model_.heads[stage], head_dim});
-      return add(Operation::transpose, {split}, {0, 2, 1, 3});  // (B, h, N, d)
-    };
-    const Value v = part(2);
-    const AttentionInputs inputs{.q = per_head(part(0)),
-                                 .k = per_head(part(1)),
-                                 .v = per_head(v),
-                                 .angles = angles,
-                                 .map = x,
-                                 .head_dim = head_dim};
-    const bool softmax = model_.blocks[stage][index] == BlockKind::softmax ||
-                         config.feature_map == models::AttentionMap::softmax;
-    const Value heads =
-        softmax ? softmax_attention(graph_, inputs) : linear_attention(graph_, inputs, config);
-    const Value joined = add(Operation::transpose, {heads}, {0, 2, 1, 3});  // (B, N, h, d)
-    Value y = add(Operation::reshape_like, {joined, v});                    // (B, H, W, C)
-    if (config.lepe) {
-      y = add(Operation::add, {y, as_tokens(convolution(as_map(v), name + ".lepe"))});
-    }
-    y = layer_norm(y, name + ".ln", kAttentionNormEps);
-    if (config.gate) {
-      y = add(Operation::multiply, {y, add(Operation::silu, {part(3)})});
-    }
-    return as_map(linear(y, name + ".out_proj"));
-  }
-
-  const ResolvedModel& model_;
-  GraphBuilder graph_;
-  std::unordered_map<std::string, at::Tensor> tensors_;
-};
+  x = deep ? layers.convolution(x, "conv_last") : x;
+  const Value enlarged = layers.add(Operation::enlarge_bicubic, {layers.input()}, {sizes.scale});
+  return layers.finish(layers.add(Operation::add, {enlarged, x}), {0, model.in_channels, 0, 0});
+}
 
 }  // namespace
 
-Graph classifier_graph(const ResolvedModel& model, const io::NamedTensors& tensors) {
-  return NetworkGraph(model, tensors).classifier();
+Graph network_graph(const ResolvedModel& model,
+                    models::Task task,
+                    const io::NamedTensors& tensors) {
+  GraphLayers layers(model, tensors);
+  switch (task) {
+    case models::Task::segmentation:
+      return segmenter_graph(model, layers);
+    case models::Task::super_resolution:
+      return super_resolver_graph(model, layers);
+    case models::Task::classification:
+      break;
+  }
+  return classifier_graph(model, layers);
 }
 
 }  // namespace nala::exporting

@@ -4,6 +4,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -101,7 +102,8 @@ class OnnxWriter {
       raw.append(reinterpret_cast<const char*>(&half), sizeof(half));
     }
     tensor->set_raw_data(raw);
-    set(emit("Cast", {weight.name + ".half"}, weight.name), "to", int64_t{onnx::TensorProto::FLOAT});
+    set(emit("Cast", {weight.name + ".half"}, weight.name), "to",
+        int64_t{onnx::TensorProto::FLOAT});
   }
 
   onnx::NodeProto& emit(const std::string& kind,
@@ -135,6 +137,12 @@ class OnnxWriter {
     attribute->set_name(name);
     attribute->set_type(onnx::AttributeProto::FLOAT);
     attribute->set_f(static_cast<float>(value));
+  }
+  static void set(onnx::NodeProto& node, const std::string& name, const char* text) {
+    auto* attribute = node.add_attribute();
+    attribute->set_name(name);
+    attribute->set_type(onnx::AttributeProto::STRING);
+    attribute->set_s(text);
   }
   static void set(onnx::NodeProto& node,
                   const std::string& name,
@@ -197,6 +205,30 @@ class OnnxWriter {
   std::string slice_pairs(const std::string& x, int64_t first) {
     return inner("Slice", {x, integers({first}), integers({std::numeric_limits<int64_t>::max()}),
                            integers({-1}), integers({2})});
+  }
+
+  // By the factor numbers[0]; an input left out has an empty name.
+  onnx::NodeProto& enlarge(const Node& node) {
+    const auto factor = static_cast<float>(node.numbers[0]);
+    const std::string scales = "inner_" + std::to_string(count_++);
+    auto* tensor = out_->add_initializer();
+    tensor->set_name(scales);
+    tensor->set_data_type(onnx::TensorProto::FLOAT);
+    tensor->add_dims(4);
+    const std::array<float, 4> values{1, 1, factor, factor};
+    tensor->set_raw_data(values.data(), sizeof(values));
+    return emit("Resize", {node.inputs[0], "", scales}, node.output);
+  }
+
+  // To the height and width of the second input.
+  onnx::NodeProto& resize_like(const Node& node) {
+    const auto part = [&](const std::string& map, int64_t begin) {
+      return inner("Slice", {inner("Shape", {map}), integers({begin}), integers({begin + 2})});
+    };
+    const std::string sizes = "inner_" + std::to_string(count_++);
+    set(emit("Concat", {part(node.inputs[0], 0), part(node.inputs[1], 2)}, sizes), "axis",
+        int64_t{0});
+    return emit("Resize", {node.inputs[0], "", "", sizes}, node.output);
   }
 
   void direction(const Node& node) {
@@ -345,6 +377,35 @@ class OnnxWriter {
       case Operation::pool:
         emit("Flatten", {inner("GlobalAveragePool", inputs)}, node.output);
         return;
+      case Operation::leaky_relu:
+        set(*plain("LeakyRelu"), "alpha", node.epsilon);
+        return;
+      case Operation::pixel_shuffle: {
+        onnx::NodeProto& shuffle = *plain("DepthToSpace");
+        set(shuffle, "blocksize", node.numbers[0]);
+        set(shuffle, "mode", "CRD");
+        return;
+      }
+      case Operation::enlarge_bilinear:
+        set(enlarge(node), "mode", "linear");
+        return;
+      case Operation::enlarge_bicubic: {
+        onnx::NodeProto& resize = enlarge(node);
+        set(resize, "mode", "cubic");
+        set(resize, "cubic_coeff_a", -0.5);
+        set(resize, "exclude_outside", int64_t{1});
+        return;
+      }
+      case Operation::resize_bilinear_like:
+        set(resize_like(node), "mode", "linear");
+        return;
+      case Operation::resize_nearest_like: {
+        onnx::NodeProto& resize = resize_like(node);
+        set(resize, "mode", "nearest");
+        set(resize, "nearest_mode", "floor");
+        set(resize, "coordinate_transformation_mode", "asymmetric");
+        return;
+      }
       case Operation::direction:
         direction(node);
         return;

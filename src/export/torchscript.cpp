@@ -93,6 +93,18 @@ std::string_view pattern_of(Operation operation) {
       return "torch.mean({0}, {n}, True)";
     case Operation::pool:
       return "torch.mean({0}, [2, 3])";
+    case Operation::leaky_relu:
+      return "torch.leaky_relu({0}, {e})";
+    case Operation::pixel_shuffle:
+      return "torch.pixel_shuffle({0}, {n0})";
+    case Operation::enlarge_bilinear:
+      return "torch.upsample_bilinear2d({0}, [{0}.size(2) * {n0}, {0}.size(3) * {n0}], False)";
+    case Operation::enlarge_bicubic:
+      return "torch._upsample_bicubic2d_aa({0}, [{0}.size(2) * {n0}, {0}.size(3) * {n0}], False)";
+    case Operation::resize_bilinear_like:
+      return "torch.upsample_bilinear2d({0}, [{1}.size(2), {1}.size(3)], False)";
+    case Operation::resize_nearest_like:
+      return "torch.upsample_nearest2d({0}, [{1}.size(2), {1}.size(3)])";
     case Operation::direction:
       return "torch.where(({1} > 0) & torch.isfinite({1}), {0} / {1}, torch.zeros_like({0}))";
     case Operation::rotate_pairs:

@@ -11,6 +11,8 @@ torch = pytest.importorskip("torch")
 numpy = pytest.importorskip("numpy")
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import test_segmentation  # noqa: E402
+import test_super_resolution  # noqa: E402
 from conftest import ROOT, run, tiny  # noqa: E402, F401  (tiny is a fixture)
 
 TRAINED = ROOT / "models/digits.safetensors"
@@ -36,6 +38,17 @@ def scripted(tmp_path_factory):
     return torch.jit.load(file)
 
 
+def expect_graphs(checkpoint, folder):
+    for kind in ("torchscript", "onnx"):
+        file = folder / f"m.{kind}"
+        result = export(checkpoint, kind, file)
+        assert result.status == 0, result.err
+        report = json.loads(file.with_suffix(".json").read_text())
+        if report["executed"]:
+            assert report["max_relative_error"] <= 1e-4
+        assert report["executed"] or kind == "onnx"
+
+
 def onnx_session(file):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
@@ -51,15 +64,7 @@ def test_graphs_agree_with_the_program_for_every_map(tiny, tmp_path, feature_map
     folder = tmp_path / "run"
     words = [f"model.attention.feature_map={feature_map}", "train.epochs=1", f"output={folder}"]
     assert run("train", tiny, *words).status == 0
-    for kind in ("torchscript", "onnx"):
-        file = tmp_path / f"m.{kind}"
-        result = export(folder, kind, file)  # which compares, on three shapes
-        assert result.status == 0, result.err
-        report = json.loads(file.with_suffix(".json").read_text())
-        if kind == "torchscript":
-            assert report["executed"]
-        if report["executed"]:
-            assert report["max_relative_error"] <= 1e-4
+    expect_graphs(folder, tmp_path)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -73,6 +78,36 @@ def test_onnx_agrees_with_torchscript(scripted, tmp_path, shape):
         expected = scripted(images).numpy()
     found = session.run(None, {"images": images.numpy()})[0]
     assert numpy.abs(found - expected).max() <= 1e-4 * numpy.abs(expected).max()
+
+
+@pytest.mark.parametrize("normed", ["false", "true"])
+def test_segmentation_graphs(tmp_path, normed):
+    folder = test_segmentation.trained_on(
+        tmp_path, model__segmentation__out_norm=normed, train__epochs="1")
+    expect_graphs(folder, tmp_path)
+
+
+def test_a_head_without_a_plain_form_is_named(tmp_path):
+    folder = test_segmentation.trained_on(
+        tmp_path, model__segmentation__head="upernet", train__epochs="1")
+    result = export(folder, "onnx", tmp_path / "m.onnx")
+    assert result.status == 2 and "upernet" in result.error_line()
+    assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.parametrize("scale,reconstruction", [(2, "direct"), (3, "deep"), (4, "deep")])
+def test_super_resolution_graphs(tmp_path, scale, reconstruction):
+    for name in ("Train/HR/a.png", "TestA/HR/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        test_super_resolution.photo(60, 52).save(tmp_path / name)
+    (tmp_path / "empty.yaml").write_text("{}\n")
+    words = test_super_resolution.words(
+        tmp_path, data__super_resolution__val_sets="[TestA]",
+        data__super_resolution__scale=str(scale), train__max_steps="2",
+        model__super_resolution__reconstruction=reconstruction)
+    result = run("train", tmp_path / "empty.yaml", *words, f"output={tmp_path / 'run'}")
+    assert result.status == 0, result.err
+    expect_graphs(tmp_path / "run", tmp_path)
 
 
 def test_half_weights_are_half_the_file(tmp_path):
