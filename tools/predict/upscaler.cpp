@@ -104,12 +104,18 @@ data::Image side_by_side(const data::RealImage& left,
 
 int64_t forward_bytes_per_pixel(const models::ResolvedModel& model) {
   const models::SuperResolutionSizes& sizes = model.super_resolution;
-  // Features of the whole, the block's input and the widest point of a block, which is the packed
-  // projection with what the attention makes of it, or the feed-forward network; then the pixels.
+  // Inside a block: features of the whole, the block's input, and the packed projection with what
+  // attention makes of it, or the feed-forward network.
   const int64_t attention = 9 * sizes.channels;
   const int64_t ffn = sizes.channels + 4 * sizes.ffn_dim();
-  const int64_t pixels = 4 * model.in_channels * sizes.scale * sizes.scale;
-  return int64_t{sizeof(float)} * (4 * sizes.channels + std::max(attention, ffn) + pixels);
+  const int64_t block = 4 * sizes.channels + std::max(attention, ffn);
+  // Inside a deep reconstruction: the last convolution's output, before and after its shuffle.
+  const int64_t scale_squared = sizes.scale * sizes.scale;
+  const bool deep = sizes.reconstruction == models::Reconstruction::deep;
+  const int64_t reconstruction =
+      deep ? 3 * sizes.channels + 2 * models::kDeepReconstructionChannels * scale_squared : 0;
+  const int64_t floats = std::max(block, reconstruction) + 4 * model.in_channels * scale_squared;
+  return floats * int64_t{sizeof(float)} * 11 / 10;
 }
 
 Upscaler::Upscaler(const train::Weights& weights,
