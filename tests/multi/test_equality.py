@@ -161,6 +161,21 @@ def test_processes_configured_unlike_each_other_are_told_apart(tiny, tmp_path):
     assert "rank 1 failed before: configured unlike rank 0: seed" in outs[0]
 
 
+def test_mpirun_starts_the_same_run(tiny, tmp_path):
+    mpirun = shutil.which("mpirun")
+    if mpirun is None:
+        pytest.skip("no mpirun (Debian: openmpi-bin)")
+    keys = ["data.batch_size=4", "data.mix_group=4", "train.epochs=1"]
+    assert run("train", tiny, *keys, "--nproc", 2, f"output={tmp_path / 'own'}").status == 0
+    process = start([mpirun, "--oversubscribe", "-np", 2, PROGRAM, "train", tiny, *keys,
+                     f"output={tmp_path / 'mpi'}"],
+                    env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1",
+                         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"})
+    out = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, out
+    assert state_bytes(tmp_path / "mpi") == state_bytes(tmp_path / "own")
+
+
 # All that can be said of it without a GPU: it finds everything it needs in LibTorch's CUDA part.
 def test_nccl_library_loads():
     library = PROGRAM.parent / "libnala_nccl.so"
@@ -170,3 +185,20 @@ def test_nccl_library_loads():
     folder = pathlib.Path(torch.__file__).parent / "lib"
     ctypes.CDLL(str(folder / "libtorch_cuda.so"), ctypes.RTLD_GLOBAL)
     assert ctypes.CDLL(str(library)).nala_make_nccl
+
+
+def test_other_tasks_evaluate_every_picture_once(tmp_path):
+    import test_segmentation
+
+    test_segmentation.write_set(tmp_path / "set")
+    (tmp_path / "empty.yaml").write_text("seed: 1\n")
+    found = {}
+    for processes in (1, 2):
+        folder = tmp_path / f"of-{processes}"
+        words = test_segmentation.words(tmp_path / "set", data__batch_size=4 // processes,
+                                        train__max_steps=3, model__layer_scale="[0.1,0.1,0.1,0.1]")
+        result = run("train", tmp_path / "empty.yaml", *words, f"output={folder}", "--nproc", processes)
+        assert result.status == 0, result.err
+        found[processes] = evaluations(folder)[-1]
+    assert found[1]["images"] == found[2]["images"] == 3
+    assert set(found[1]) == set(found[2])
