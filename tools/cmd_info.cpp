@@ -57,13 +57,16 @@ void print(const train::Recipe& recipe, const models::Description& description) 
                 static_cast<intmax_t>(layer.multiply_adds),
                 static_cast<intmax_t>(layer.activation_bytes));
   }
-  std::printf(
-      "\n%s, %jd classes, %jd x %jd: %jd parameters, %jd multiply-adds, %.1f MB of activations\n",
-      models::resolve(recipe.model).name.c_str(), static_cast<intmax_t>(recipe.model.num_classes),
-      static_cast<intmax_t>(recipe.data.height()), static_cast<intmax_t>(recipe.data.width()),
-      static_cast<intmax_t>(description.parameters()),
-      static_cast<intmax_t>(description.multiply_adds()),
-      static_cast<double>(description.activation_bytes()) / 1e6);
+  std::string title = models::title_of(models::resolve(recipe.model), recipe.task);
+  if (recipe.task != models::Task::super_resolution) {
+    title.append(", ").append(std::to_string(recipe.model.num_classes)).append(" classes");
+  }
+  std::printf("\n%s, %jd x %jd: %jd parameters, %jd multiply-adds, %.1f MB of activations\n",
+              title.c_str(), static_cast<intmax_t>(recipe.data.height()),
+              static_cast<intmax_t>(recipe.data.width()),
+              static_cast<intmax_t>(description.parameters()),
+              static_cast<intmax_t>(description.multiply_adds()),
+              static_cast<double>(description.activation_bytes()) / 1e6);
 }
 
 ordered_json to_json(const train::Recipe& recipe, const models::Description& description) {

@@ -102,6 +102,15 @@ Description Description::below(std::string_view module) const {
   return part;
 }
 
+std::string title_of(const ResolvedModel& model, Task task) {
+  if (task != Task::super_resolution) {
+    return model.name;
+  }
+  const SuperResolutionSizes& sizes = model.super_resolution;
+  const auto size = names_of(sizes.size)[static_cast<size_t>(sizes.size)];
+  return "super-resolution " + std::string(size) + " x" + std::to_string(sizes.scale);
+}
+
 Description describe(const ResolvedModel& model, Task task, int64_t height, int64_t width) {
   DescriptionWriter writer({height, width});
   if (task == Task::super_resolution) {

@@ -36,6 +36,10 @@ struct Description {
   [[nodiscard]] Description below(std::string_view module) const;
 };
 
+/// The network in a few words: its name, and for super-resolution size and scale instead
+/// ("super-resolution light x2").
+std::string title_of(const ResolvedModel& model, Task task);
+
 /// Describes the forward of one picture of height x width.
 ///
 /// fvcore's rules: convolutions, linear layers and matrix products count multiply-adds without

@@ -48,6 +48,7 @@ SuperResolutionSizes resolve_or_fault(const SuperResolutionConfig& config) {
   const auto* row = std::ranges::find(kTable, config.size, &Row::size);
   const bool custom = row == kTable.end();
   SuperResolutionSizes sizes{
+      .size = config.size,
       .scale = config.scale,
       .channels =
           custom ? required("channels", config.channels) : config.channels.value_or(row->channels),

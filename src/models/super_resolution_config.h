@@ -60,6 +60,7 @@ struct SuperResolutionConfig {
 
 /// A super-resolution network with nothing left to decide, except `scale` where that is 0.
 struct SuperResolutionSizes {
+  SuperResolutionSize size = SuperResolutionSize::light;  ///< what it started from
   int64_t scale = 0;
   int64_t channels = 0;
   std::vector<int64_t> groups;  ///< blocks of each

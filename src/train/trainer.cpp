@@ -11,6 +11,7 @@
 #include "core/files.h"
 #include "core/number_text.h"
 #include "io/state_dict.h"
+#include "models/describe.h"
 #include "report/page.h"
 #include "train/checkpoint.h"
 #include "train/non_finite.h"
@@ -414,7 +415,8 @@ void Trainer::write_report(bool finished) {
   model.eval();
   report::Page page{.title = folder_->root.filename().string(),
                     .config_yaml = config::to_yaml(config::write(recipe_)),
-                    .facts = {{"model", models::resolve(recipe_.model).name},
+                    .facts = {{"model", models::title_of(models::resolve(recipe_.model),
+                                                          recipe_.task)},
                               {"training pictures", std::to_string(train_set_->size())},
                               {"validation pictures", std::to_string(val_set_->size())},
                               {"steps", std::to_string(state_.step) + " of " +

@@ -7,48 +7,30 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/number_text.h"
-#include "data/datasets/ade20k.h"
 #include "io/state_dict.h"
 #include "models/batch_norm.h"
 #include "train/distributed/agreement.h"
+#include "train/fit_to_data.h"
 #include "train/param_groups.h"
 #include "train/trainer.h"
 #include "train/weights.h"
 
 namespace nala::train {
 
-namespace {
-
-// The network's scale is the data's.
-void take_scale(Recipe& recipe) {
-  int64_t& scale = recipe.model.super_resolution.scale;
-  const int64_t of_data = recipe.data.super_resolution.scale;
-  if (scale != 0 && scale != of_data) {
-    throw Error(ErrorKind::config, "model.super_resolution.scale: " + std::to_string(scale) +
-                                       ", but data.super_resolution.scale is " +
-                                       std::to_string(of_data));
-  }
-  scale = of_data;
-}
-
-}  // namespace
-
 void Trainer::build_data() {
   train_set_ = data::build_dataset(recipe_.data, data::Split::train);
   val_set_ = data::build_dataset(recipe_.data, data::Split::val);
   const auto seed = static_cast<uint64_t>(recipe_.seed);
-  train_loader_ = std::make_unique<data::Loader>(train_set_, recipe_.data,
-                                                 data::LoaderOptions{.split = data::Split::train,
-                                                                     .seed = seed,
-                                                                     .rank = group_.rank(),
-                                                                     .world = group_.world(),
-                                                                     .drop_last = std::nullopt});
-  val_loader_ = std::make_unique<data::Loader>(val_set_, recipe_.data,
-                                               data::LoaderOptions{.split = data::Split::val,
-                                                                   .seed = seed,
-                                                                   .rank = group_.rank(),
-                                                                   .world = group_.world(),
-                                                                   .drop_last = std::nullopt});
+  const auto loader = [&](const std::shared_ptr<const data::Dataset>& set, data::Split split) {
+    return std::make_unique<data::Loader>(set, recipe_.data,
+                                          data::LoaderOptions{.split = split,
+                                                              .seed = seed,
+                                                              .rank = group_.rank(),
+                                                              .world = group_.world(),
+                                                              .drop_last = std::nullopt});
+  };
+  train_loader_ = loader(train_set_, data::Split::train);
+  val_loader_ = loader(val_set_, data::Split::val);
   length_.steps_per_epoch = train_loader_->batches_per_epoch() / recipe_.train.accumulate;
   if (length_.steps_per_epoch < 1) {
     throw Error(ErrorKind::config, "data.batch_size: " + std::to_string(recipe_.data.batch_size) +
@@ -62,18 +44,7 @@ void Trainer::build_data() {
           ? recipe_.train.max_steps
           : std::max<int64_t>(1, std::llround(recipe_.train.epochs *
                                               static_cast<double>(length_.steps_per_epoch)));
-  if (recipe_.task == models::Task::super_resolution) {
-    take_scale(recipe_);
-  }
-  data::keep_palette(*train_set_, recipe_.data);
-  const auto classes = static_cast<int64_t>(train_set_->classes().size());
-  if (recipe_.model.num_classes == 0) {
-    recipe_.model.num_classes = classes;
-  } else if (recipe_.model.num_classes < classes) {
-    throw Error(ErrorKind::config,
-                "model.num_classes: " + std::to_string(recipe_.model.num_classes) +
-                    ", but the data has " + std::to_string(classes) + " classes");
-  }
+  fit_to_data(recipe_, *train_set_);
 }
 
 void Trainer::build_network() {

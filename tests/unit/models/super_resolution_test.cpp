@@ -52,6 +52,8 @@ TEST(SuperResolver, HasTheStatedSizes) {
   config.super_resolution.scale = 2;
   EXPECT_EQ(describe(resolve(config), Task::super_resolution, 64, 64).parameters(),
             16 * (9 * 4096 + 80 * 64) + 5 * (9 * 4096 + 64) + (27 * 64 + 64) + (9 * 64 * 12 + 12));
+  EXPECT_EQ(title_of(resolve(config), Task::super_resolution), "super-resolution light x2");
+  EXPECT_EQ(title_of(resolve(config), Task::classification), "nalaformer_xt");
   config.super_resolution.size = SuperResolutionSize::base;
   EXPECT_NEAR(
       static_cast<double>(describe(resolve(config), Task::super_resolution, 64, 64).parameters()),

@@ -1,0 +1,42 @@
+#include "train/fit_to_data.h"
+
+#include <string>
+
+#include "core/error.h"
+#include "data/datasets/ade20k.h"
+
+namespace nala::train {
+namespace {
+
+void take_scale(Recipe& recipe) {
+  int64_t& scale = recipe.model.super_resolution.scale;
+  const int64_t of_data = recipe.data.super_resolution.scale;
+  if (scale != 0 && scale != of_data) {
+    throw Error(ErrorKind::config, "model.super_resolution.scale: " + std::to_string(scale) +
+                                       ", but data.super_resolution.scale is " +
+                                       std::to_string(of_data));
+  }
+  scale = of_data;
+}
+
+void take_classes(Recipe& recipe, int64_t classes) {
+  if (recipe.model.num_classes == 0) {
+    recipe.model.num_classes = classes;
+  } else if (recipe.model.num_classes < classes) {
+    throw Error(ErrorKind::config,
+                "model.num_classes: " + std::to_string(recipe.model.num_classes) +
+                    ", but the data has " + std::to_string(classes) + " classes");
+  }
+}
+
+}  // namespace
+
+void fit_to_data(Recipe& recipe, const data::Dataset& train_set) {
+  if (recipe.task == models::Task::super_resolution) {
+    take_scale(recipe);
+  }
+  data::keep_palette(train_set, recipe.data);
+  take_classes(recipe, static_cast<int64_t>(train_set.classes().size()));
+}
+
+}  // namespace nala::train
