@@ -19,10 +19,10 @@ struct FaultyFile {
 };
 
 struct CheckResult {
-  int64_t pictures = 0;                         ///< looked at, faulty ones included
-  std::vector<int64_t> per_class;               ///< usable pictures of each class, or with pixels of it
-  std::array<int64_t, 6> fault_counts{};        ///< by Fault
-  std::vector<FaultyFile> faulty;               ///< in the order of the data set
+  int64_t pictures = 0;                   ///< looked at, faulty ones included
+  std::vector<int64_t> per_class;         ///< usable pictures of each class, or with pixels of it
+  std::array<int64_t, 6> fault_counts{};  ///< by Fault
+  std::vector<FaultyFile> faulty;         ///< in the order of the data set
   int64_t smallest_side = 0, largest_side = 0;  ///< over usable pictures
 };
 

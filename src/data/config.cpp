@@ -21,10 +21,9 @@ std::span<const std::string_view> names_of(Split) {
 }
 
 std::span<const std::string_view> names_of(DatasetName) {
-  static constexpr std::array<std::string_view, 8> kNames{"image_folder",     "digits",
-                                                          "synthetic",        "imagenet",
-                                                          "file_list",        "shards",
-                                                          "super_resolution", "ade20k"};
+  static constexpr std::array<std::string_view, 8> kNames{
+      "image_folder", "digits", "synthetic",        "imagenet",
+      "file_list",    "shards", "super_resolution", "ade20k"};
   return kNames;
 }
 

@@ -55,7 +55,11 @@ DescriptionWriter::DescriptionWriter(MapSize input) : size(input) {
 
 void DescriptionWriter::conv(const std::string& name, const ConvShape& conv) {
   const int64_t per_output = conv.in / conv.groups * conv.kernel * conv.kernel;
-  add({name, "conv", {conv.out}, conv.out * (per_output + (conv.bias ? 1 : 0)), conv.out * per_output});
+  add({name,
+       "conv",
+       {conv.out},
+       conv.out * (per_output + (conv.bias ? 1 : 0)),
+       conv.out * per_output});
 }
 
 void DescriptionWriter::linear(const std::string& name, int64_t in, int64_t out) {

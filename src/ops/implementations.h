@@ -28,9 +28,9 @@ struct Problem {
 struct Forward {
   at::Tensor y;  ///< (B, h, N, d), memory order (B, N, h, d), dtype of q
   /// Nothing, or exactly three contiguous tensors of the dtype computed in: the state (B, h, f, d),
-  /// the mean of phi_k (B, h, f) and the normaliser (B, h, N), where f is the width of a feature (2d
-  /// for relu_split and cosine, else d). Their shapes are part of the operator that PyTorch traces;
-  /// what exactly they hold is between an implementation's own forward and backward.
+  /// the mean of phi_k (B, h, f) and the normaliser (B, h, N), where f is the width of a feature
+  /// (2d for relu_split and cosine, else d). Their shapes are part of the operator that PyTorch
+  /// traces; what exactly they hold is between an implementation's own forward and backward.
   std::vector<at::Tensor> saved;
 };
 

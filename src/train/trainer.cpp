@@ -413,18 +413,18 @@ void Trainer::write_report(bool finished) {
   }
   models::Model& model = average_ ? *average_ : *model_;
   model.eval();
-  report::Page page{.title = folder_->root.filename().string(),
-                    .config_yaml = config::to_yaml(config::write(recipe_)),
-                    .facts = {{"model", models::title_of(models::resolve(recipe_.model),
-                                                          recipe_.task)},
-                              {"training pictures", std::to_string(train_set_->size())},
-                              {"validation pictures", std::to_string(val_set_->size())},
-                              {"steps", std::to_string(state_.step) + " of " +
-                                            std::to_string(length_.total_steps)},
-                              {"device", options_.device.str()},
-                              {"processes", std::to_string(group_.world())},
-                              {"version", options_.version}},
-                    .finished = finished};
+  report::Page page{
+      .title = folder_->root.filename().string(),
+      .config_yaml = config::to_yaml(config::write(recipe_)),
+      .facts = {{"model", models::title_of(models::resolve(recipe_.model), recipe_.task)},
+                {"training pictures", std::to_string(train_set_->size())},
+                {"validation pictures", std::to_string(val_set_->size())},
+                {"steps",
+                 std::to_string(state_.step) + " of " + std::to_string(length_.total_steps)},
+                {"device", options_.device.str()},
+                {"processes", std::to_string(group_.world())},
+                {"version", options_.version}},
+      .finished = finished};
   if (!train_set_->classes().empty()) {
     page.facts.emplace_back("classes", std::to_string(train_set_->classes().size()));
   }
