@@ -25,7 +25,7 @@ struct LoaderOptions {
 /// B is the batch size, less in a last partial batch and where evaluation left out faulty files; 1
 /// where the pictures differ in size.
 struct Batch {
-  at::Tensor images;         ///< (B, C, H, W) float32, channels-last memory, normalised
+  at::Tensor images;         ///< (B, C, H, W) of MadeSample::image, channels-last memory
   at::Tensor targets;        ///< (B, ...) MadeSample::target; undefined where labels are all
   at::Tensor labels;         ///< (B) int64
   at::Tensor other_labels;   ///< (B) int64, of the mixed-in pictures; undefined unless mixing is on

@@ -14,7 +14,8 @@ namespace nala::data {
 
 /// One sample of a batch.
 struct MadeSample {
-  at::Tensor image;   ///< (H, W, C) float32, contiguous, normalised
+  at::Tensor image;   ///< (H, W, C), contiguous: float32 as the network takes it, or (evaluation of
+                      ///< segmentation, which looks at several views) uint8 as stored
   at::Tensor target;  ///< contiguous, what the task learns from; undefined where that is the label
   int64_t label = 0;
 };

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "data/datasets/folder_listing.h"
-#include "data/datasets/super_resolution.h"
+#include "data/datasets/selection.h"
 #include "data/label_map.h"
 
 namespace nala::data {

@@ -1,7 +1,9 @@
 // Part of a data set.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "data/config.h"
 #include "data/dataset.h"
@@ -16,5 +18,19 @@ namespace nala::data {
 std::shared_ptr<const Dataset> select(std::shared_ptr<const Dataset> all,
                                       const DataConfig& config,
                                       Split split);
+
+/// `all` itself, or its entries evenly spread over the set, at most `limit`; 0: all.
+template <class T>
+std::vector<T> evenly_spread(const std::vector<T>& all, int64_t limit) {
+  const int64_t size = std::ssize(all);
+  if (limit == 0 || limit >= size) {
+    return all;
+  }
+  std::vector<T> kept;
+  for (int64_t i = 0; i < limit; ++i) {
+    kept.push_back(all[static_cast<size_t>(i * size / limit)]);
+  }
+  return kept;
+}
 
 }  // namespace nala::data

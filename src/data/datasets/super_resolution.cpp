@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "data/datasets/folder_listing.h"
+#include "data/datasets/selection.h"
 
 namespace nala::data {
 namespace {

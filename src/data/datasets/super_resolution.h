@@ -62,18 +62,4 @@ class SuperResolutionSets : public PairDataset {
 /// layouts above, an empty one, and a low-resolution picture that is missing beside others.
 std::shared_ptr<const Dataset> open_super_resolution(const DataConfig& config, Split split);
 
-/// `all` itself, or its pictures evenly spread over the set, at most `limit`; 0: all.
-template <class T>
-std::vector<T> evenly_spread(const std::vector<T>& all, int64_t limit) {
-  const int64_t size = std::ssize(all);
-  if (limit == 0 || limit >= size) {
-    return all;
-  }
-  std::vector<T> kept;
-  for (int64_t i = 0; i < limit; ++i) {
-    kept.push_back(all[static_cast<size_t>(i * size / limit)]);
-  }
-  return kept;
-}
-
 }  // namespace nala::data
