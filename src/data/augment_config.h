@@ -83,7 +83,7 @@ struct ErasingConfig {
   static void check(const ErasingConfig& c, const config::Where& fail);
 };
 
-/// Training transforms (protocols.md b.1 and b.2). Mixup and CutMix are off unless asked for.
+/// Training transforms (timm's). Mixup and CutMix are off unless asked for.
 struct AugmentConfig {
   TrainCrop crop = TrainCrop::random_resized;
   std::vector<double> scale{0.08, 1.0};

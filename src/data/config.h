@@ -39,7 +39,7 @@ enum class EvalCrop {
 };
 std::span<const std::string_view> names_of(EvalCrop);
 
-/// Evaluation transforms (protocols.md b.1).
+/// Evaluation transforms (DeiT's by default).
 struct EvalConfig {
   int64_t resize = 0;
   EvalCrop crop = EvalCrop::center;

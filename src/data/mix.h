@@ -19,7 +19,7 @@ struct MixPlan {
   bool operator==(const MixPlan&) const = default;
 };
 
-/// Draws a plan as timm does (protocols.md b.2): with mix_probability, Mixup or CutMix with
+/// Draws a plan as timm does (timm/data/mixup.py): with mix_probability, Mixup or CutMix with
 /// lambda ~ Beta(alpha, alpha). CutMix cuts int(H sqrt(1 - lambda)) x int(W sqrt(1 - lambda))
 /// around a uniform centre, clipped to the picture; its weight is then 1 - area / (H W).
 MixPlan draw_mix(const AugmentConfig& config, int64_t height, int64_t width, Rng& rng);

@@ -9,7 +9,7 @@ namespace nala::data {
 /// Several copies of a picture, each augmented on its own, in one epoch of the usual length.
 ///
 /// The order is what DeiT's RASampler deals out to `groups` processes of `group_size` pictures each
-/// (protocols.md b.4): torch.randperm seeded by the epoch alone, each index `repeats` times in a
+/// (deit/samplers.py): torch.randperm seeded by the epoch alone, each index `repeats` times in a
 /// row, padded from the front, dealt out in turn. Here a group is data.mix_group pictures of the
 /// global batch, so that any number of processes can stand for the authors' eight.
 struct RepeatedOrder {

@@ -18,12 +18,12 @@ using AffineMatrix = std::array<double, 6>;
 using Colour = std::array<uint8_t, 3>;
 
 /// The matrix of Pillow's Image.rotate: `degrees` counter-clockwise about the centre of a width x
-/// height picture, entries rounded to 15 digits (protocols.md b.2, Rotate).
+/// height picture, entries rounded to 15 digits (as Image.rotate does).
 AffineMatrix rotation_matrix(double degrees, int64_t width, int64_t height);
 
 /// The picture mapped by the matrix, same size, bit-equal to Pillow's `image.transform(image.size,
 /// AFFINE, matrix, BICUBIC | BILINEAR, fillcolor=fill)`: bicubic a = -1, values truncated, `fill`
-/// where the source lies outside the picture (protocols.md b.2, affine sampling). Three channels.
+/// where the source lies outside the picture (Pillow's Geometry.c). Three channels.
 Image affine(const Image& image,
              const AffineMatrix& matrix,
              Interpolation interpolation,
@@ -33,7 +33,7 @@ Image affine(const Image& image,
 /// configuration's ranges, with its probability; otherwise the picture itself.
 Image random_affine(const Image& image, const DataConfig& config, Rng& rng);
 
-/// data.mean as 8-bit values: what geometric augmentation fills with (protocols.md b.2, Fill).
+/// data.mean as 8-bit values: what geometric augmentation fills with (as timm does).
 Colour mean_colour(const DataConfig& config);
 
 }  // namespace nala::data

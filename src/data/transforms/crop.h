@@ -15,7 +15,7 @@ struct WindowBounds {
 };
 
 /// A random window of a width x height picture as timm's RandomResizedCropAndInterpolation draws it
-/// (protocols.md b.1, RRC): ten tries, then the largest centred window of an allowed ratio.
+/// (timm/data/transforms.py): ten tries, then the largest centred window of an allowed ratio.
 Window random_resized_window(int64_t width, int64_t height, const WindowBounds& bounds, Rng& rng);
 
 /// The centre of a picture, offsets rounded half to even; the window must fit.

@@ -10,7 +10,7 @@ namespace nala::data {
 
 /// Each blends a degenerate picture with the picture, in place: degenerate + factor * (picture -
 /// degenerate) in float32, clipped only for factors outside [0, 1], truncated. Factor 1 changes
-/// nothing. Three channels; bit-equal to Pillow 13 (protocols.md b.2).
+/// nothing. Three channels; bit-equal to Pillow 13's ImageEnhance.
 
 /// Degenerate: black.
 void adjust_brightness(Image& image, double factor);

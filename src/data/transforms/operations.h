@@ -36,8 +36,8 @@ struct Sampling {
 /// Whether the operation uses its Sampling.
 bool is_geometric(Operation operation);
 
-/// The picture after the operation, bit-equal to timm's on Pillow 13 (protocols.md b.2). Three
-/// channels.
+/// The picture after the operation, bit-equal to timm's on Pillow 13 (timm/data/auto_augment.py).
+/// Three channels.
 Image apply(Operation operation, double argument, Image image, const Sampling& sampling);
 
 }  // namespace nala::data

@@ -14,8 +14,8 @@
 
 namespace nala::data {
 
-/// Training (protocols.md b.1, train order): random crop to data.image_size, mirroring, random
-/// affine map, policy, colour jitter; and, after normalisation, erasing. Immutable, hence
+/// Training (order of timm/data/transforms_factory.py): random crop to data.image_size, mirroring,
+/// random affine map, policy, colour jitter; and, after normalisation, erasing. Immutable, hence
 /// thread-safe. All draws come from `rng`, in this order: choose(), operator(), erase().
 class TrainTransform {
  public:
@@ -37,7 +37,7 @@ class TrainTransform {
   Colour fill_;
 };
 
-/// Evaluation (protocols.md b.1, Eval): short side to the evaluation size, long side in proportion,
+/// Evaluation (as DeiT evaluates): short side to the evaluation size, long side in proportion,
 /// then the centre; or stretched (`data.eval.crop: none`). For height != width the picture is
 /// resized to cover the evaluation size, sides rounded half to even, as timm's ResizeKeepRatio.
 /// Immutable, hence thread-safe.

@@ -6,7 +6,7 @@
 namespace nala::data {
 
 /// All change a picture of three channels in place and are bit-equal to Pillow 13
-/// (protocols.md b.2).
+/// (its ImageOps).
 
 /// Stretches each channel from its own [lowest, highest] value to [0, 255].
 void auto_contrast(Image& image);

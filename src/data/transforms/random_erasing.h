@@ -11,10 +11,10 @@
 
 namespace nala::data {
 
-/// The rectangles erased from a width x height picture, drawn as timm does (protocols.md b.2): with
-/// the configured probability 1 ... count of them, each with ten tries of area U(area) / number and
-/// height / width exp(U(ln min_ratio, -ln min_ratio)), taken when it is smaller than the picture on
-/// both sides.
+/// The rectangles erased from a width x height picture, drawn as timm does
+/// (timm/data/random_erasing.py): with the configured probability 1 ... count of them, each with
+/// ten tries of area U(area) / number and height / width exp(U(ln min_ratio, -ln min_ratio)), taken
+/// when it is smaller than the picture on both sides.
 std::vector<Window> draw_erased(const ErasingConfig& config,
                                 int64_t width,
                                 int64_t height,

@@ -57,7 +57,7 @@ struct Axis {
   [[nodiscard]] bool unchanged() const { return in == out; }
 };
 
-// Source: protocols.md b.1. The order of the operations decides the last bit.
+// Source: Pillow's Resample.c. The order of the operations decides the last bit.
 Filter make_filter(const Axis& axis, Interpolation interpolation) {
   const bool cubic = interpolation == Interpolation::bicubic;
   const double scale = static_cast<double>(axis.in) / static_cast<double>(axis.out);

@@ -11,7 +11,7 @@ namespace nala::data {
 /// Crops `window` (inside the picture, not empty) and resizes it to width x height >= 1, bit-equal
 /// to Pillow's `image.crop(window).resize((width, height), BICUBIC | BILINEAR)`: antialiased,
 /// bicubic a = -0.5, 22-bit fixed-point weights, horizontal pass first, 8 bits between
-/// (protocols.md b.1). Three channels.
+/// (its Resample.c). Three channels.
 Image resize(const Image& image,
              const Window& window,
              int64_t width,
