@@ -10,17 +10,17 @@
 namespace nala::tools {
 namespace {
 
-struct Subject {
+struct BenchCommand {
   std::string_view name;
   std::string_view summary;
   int (*run)(int argc, char** argv);
 };
 
 constexpr std::array kSubjects{
-    Subject{"attention", "every implementation of the attention operators", bench_attention},
-    Subject{"model", "pictures per second and latency of whole networks", bench_model},
-    Subject{"loader", "decoding and transforming pictures", bench_loader},
-    Subject{"train", "training steps: forward, backward, optimizer", bench_train},
+    BenchCommand{"attention", "every implementation of the attention operators", bench_attention},
+    BenchCommand{"model", "pictures per second and latency of whole networks", bench_model},
+    BenchCommand{"loader", "decoding and transforming pictures", bench_loader},
+    BenchCommand{"train", "training steps: forward, backward, optimizer", bench_train},
 };
 
 void print_help() {
@@ -28,7 +28,7 @@ void print_help() {
       "Usage:\n  nalaformer bench <subject> [options] [key=value ...]\n\n"
       "Measures speed and memory on this machine: medians of interleaved repetitions.\n\n"
       "Subjects:\n");
-  for (const Subject& subject : kSubjects) {
+  for (const BenchCommand& subject : kSubjects) {
     std::printf("  %-10s %s\n", std::string(subject.name).c_str(),
                 std::string(subject.summary).c_str());
   }
@@ -46,7 +46,7 @@ int run_bench(int argc, char** argv) {
     return argc > 1 ? 0 : 2;
   }
   std::string names;
-  for (const Subject& subject : kSubjects) {
+  for (const BenchCommand& subject : kSubjects) {
     if (subject.name == word) {
       return subject.run(argc - 1, argv + 1);
     }

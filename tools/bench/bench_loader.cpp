@@ -16,7 +16,7 @@ using Clock = std::chrono::steady_clock;
 using nlohmann::ordered_json;
 
 // One way to load, and what its rounds gave.
-struct Case {
+struct LoaderCase {
   data::Split split = data::Split::val;
   int64_t workers = 1;
   bool fast_decode = false;
@@ -48,8 +48,8 @@ double measure(data::Loader& loader, double seconds) {
   return static_cast<double>(images) / passed;
 }
 
-std::vector<Case> cases_of(const CommandLine& line, const train::Recipe& recipe) {
-  std::vector<Case> cases;
+std::vector<LoaderCase> cases_of(const CommandLine& line, const train::Recipe& recipe) {
+  std::vector<LoaderCase> cases;
   for (const std::string& name : split_list(line.get<std::string>("splits"))) {
     if (name != "train" && name != "val") {
       throw Error(ErrorKind::usage, "--splits: expected train or val, found " + name);
@@ -99,15 +99,15 @@ int bench_loader(int argc, char** argv) {
   const train::Recipe recipe = line.recipe(
       line.operands().empty() ? std::nullopt
                               : std::optional<std::filesystem::path>(line.operands().front()));
-  std::vector<Case> cases = cases_of(line, recipe);
+  std::vector<LoaderCase> cases = cases_of(line, recipe);
   for (int64_t round = 0; round < line.get<int64_t>("rounds"); ++round) {
-    for (Case& one : cases) {
+    for (LoaderCase& one : cases) {
       one.images_per_second.push_back(measure(*one.loader, line.get<double>("seconds")));
     }
   }
   ordered_json rows = ordered_json::array();
   std::printf("split  workers  fast_decode  pictures/s  (least ... most)\n");
-  for (const Case& one : cases) {
+  for (const LoaderCase& one : cases) {
     const auto [least, most] =
         std::minmax_element(one.images_per_second.begin(), one.images_per_second.end());
     const double median = median_of(one.images_per_second);

@@ -21,7 +21,7 @@ at::Tensor local_network(const at::Tensor& images) {
   return at::conv2d(small, weights);
 }
 
-at::Tensor picture(int64_t height, int64_t width) {
+at::Tensor noise_picture(int64_t height, int64_t width) {
   torch::manual_seed(3);
   return torch::randn({1, 3, height, width});
 }
@@ -45,7 +45,7 @@ void expect_labels(const at::Tensor& labels, const at::Tensor& probabilities) {
 }
 
 TEST(LabelPicture, WholeEqualsResizingEverything) {
-  const SegmentationView view{picture(61, 90), false};
+  const SegmentationView view{noise_picture(61, 90), false};
   const at::Tensor labels = label_views(local_network, {view}, {}, 203, 301);
   ASSERT_EQ(labels.sizes(), (std::vector<int64_t>{203, 301}));
   expect_labels(labels, plain_probabilities(view, 203, 301));
@@ -54,7 +54,7 @@ TEST(LabelPicture, WholeEqualsResizingEverything) {
 TEST(LabelPicture, ScalesAndMirrorsEqualAPlainLoop) {
   std::vector<SegmentationView> views;
   at::Tensor sum = at::zeros({1, kClasses, 70, 101});
-  const at::Tensor whole = picture(70, 101);
+  const at::Tensor whole = noise_picture(70, 101);
   for (const double ratio : {0.5, 0.75, 1.0, 1.25, 1.5, 1.75}) {
     for (const bool mirrored : {false, true}) {
       at::Tensor image = at::upsample_bilinear2d(
@@ -67,7 +67,7 @@ TEST(LabelPicture, ScalesAndMirrorsEqualAPlainLoop) {
 }
 
 TEST(LabelPicture, OneWindowIsTheWholePicture) {
-  const SegmentationView view{picture(40, 64), false};
+  const SegmentationView view{noise_picture(40, 64), false};
   const SegmentationEval slide{.mode = SegmentationMode::slide, .window = {64}, .stride = {43}};
   EXPECT_TRUE(at::equal(label_views(local_network, {view}, slide, 80, 128),
                         label_views(local_network, {view}, {}, 80, 128)));
@@ -97,7 +97,7 @@ at::Tensor plain_slide(const at::Tensor& image, int64_t window, int64_t stride) 
 }
 
 TEST(LabelPicture, SlidingEqualsAveragingAllWindows) {
-  const SegmentationView view{picture(150, 131), false};
+  const SegmentationView view{noise_picture(150, 131), false};
   const SegmentationEval slide{.mode = SegmentationMode::slide, .window = {32}, .stride = {21}};
   const at::Tensor logits = plain_slide(view.image, 32, 21);
   expect_labels(label_views(local_network, {view}, slide, 150, 131), at::softmax(logits, 1));
@@ -114,7 +114,7 @@ TEST(LabelPicture, EveryWindowIsSeenOnce) {
     return local_network(images);
   };
   const SegmentationEval slide{.mode = SegmentationMode::slide, .window = {32}, .stride = {21}};
-  label_views(counted, {{picture(150, 131), false}}, slide, 1500, 131);
+  label_views(counted, {{noise_picture(150, 131), false}}, slide, 1500, 131);
   EXPECT_EQ(calls, 7 * 6);  // ceil((150 - 32) / 21) + 1 by ceil((131 - 32) / 21) + 1
 }
 
@@ -125,7 +125,7 @@ TEST(WindowBegins, LastIsShiftedInside) {
 }
 
 TEST(RowResize, EqualsLibTorchInBands) {
-  const at::Tensor map = picture(11, 9).squeeze(0);
+  const at::Tensor map = noise_picture(11, 9).squeeze(0);
   for (const int64_t height : {3, 11, 12, 40}) {
     const RowResize resize{11, height};
     const at::Tensor expected =

@@ -23,7 +23,7 @@ std::filesystem::path fixture(const std::string& name) {
   return std::filesystem::path(NALA_IO_FIXTURES) / name;
 }
 
-std::string error_of(const std::string& bytes) {
+std::string checkpoint_error(const std::string& bytes) {
   try {
     TorchFile file(bytes, "x.pth");
     authors_checkpoint_of(file);
@@ -94,12 +94,13 @@ TEST(AuthorsCheckpoint, ReadsABareStateDictOfProtocol5) {
 }
 
 TEST(AuthorsCheckpoint, RefusesOtherFiles) {
-  EXPECT_NE(error_of(read_file(fixture("legacy.pth"))).find("before PyTorch 1.6"),
+  EXPECT_NE(checkpoint_error(read_file(fixture("legacy.pth"))).find("before PyTorch 1.6"),
             std::string::npos);
-  EXPECT_NE(error_of("").find("no zip file"), std::string::npos);
-  EXPECT_NE(error_of("hello").find("no zip file"), std::string::npos);
-  EXPECT_NE(error_of("PK").find("no zip directory"), std::string::npos);
-  EXPECT_NE(error_of(build_zip({{"a/b.txt", "x"}})).find("no record data.pkl"), std::string::npos);
+  EXPECT_NE(checkpoint_error("").find("no zip file"), std::string::npos);
+  EXPECT_NE(checkpoint_error("hello").find("no zip file"), std::string::npos);
+  EXPECT_NE(checkpoint_error("PK").find("no zip directory"), std::string::npos);
+  EXPECT_NE(checkpoint_error(build_zip({{"a/b.txt", "x"}})).find("no record data.pkl"),
+            std::string::npos);
   EXPECT_THROW(read_authors_checkpoint(fixture("absent.pth")), Error);
 }
 
@@ -107,18 +108,18 @@ TEST(AuthorsCheckpoint, RefusesOtherContents) {
   const auto pth = [](const std::string& pickle) {
     return build_zip({{"a/data.pkl", "\x80\x02" + pickle}});
   };
-  EXPECT_NE(error_of(pth("N.")).find("holds None"), std::string::npos);
-  EXPECT_NE(error_of(pth("}.")).find("holds a dict with the keys ;"), std::string::npos);
-  EXPECT_NE(error_of(pth("}X\5\0\0\0epochK\1s."s)).find("'epoch'"), std::string::npos);
-  EXPECT_NE(error_of(pth("}X\5\0\0\0modelcm\nNet\n)\x81s."s))
+  EXPECT_NE(checkpoint_error(pth("N.")).find("holds None"), std::string::npos);
+  EXPECT_NE(checkpoint_error(pth("}.")).find("holds a dict with the keys ;"), std::string::npos);
+  EXPECT_NE(checkpoint_error(pth("}X\5\0\0\0epochK\1s."s)).find("'epoch'"), std::string::npos);
+  EXPECT_NE(checkpoint_error(pth("}X\5\0\0\0modelcm\nNet\n)\x81s."s))
                 .find("'model' is an object of 'm.Net', expected a state dict"),
             std::string::npos);
-  EXPECT_NE(error_of(pth("}X\5\0\0\0model}X\1\0\0\0wK\1ss."s))
+  EXPECT_NE(checkpoint_error(pth("}X\5\0\0\0model}X\1\0\0\0wK\1ss."s))
                 .find("'model': found an integer under 'w'"),
             std::string::npos);
-  EXPECT_NE(
-      error_of(build_zip({{"a/data.pkl", "\x80\x02}."}, {"a/byteorder", "big"}})).find("'big'"),
-      std::string::npos);
+  EXPECT_NE(checkpoint_error(build_zip({{"a/data.pkl", "\x80\x02}."}, {"a/byteorder", "big"}}))
+                .find("'big'"),
+            std::string::npos);
 }
 
 // The pickle claims a float storage of 4 elements under key 0.
@@ -133,25 +134,27 @@ std::string with_storage(const std::vector<ZipEntry>& storages) {
 
 TEST(AuthorsCheckpoint, ChecksStorages) {
   const std::string data(16, '\0');
-  EXPECT_EQ(error_of(with_storage({{"a/data/0", data}})), "accepted");
-  EXPECT_EQ(error_of(with_storage({{"a/data/0", data, 0xecbb4b55}})), "accepted");  // zlib's crc32
-  EXPECT_NE(error_of(with_storage({{"a/data/0", data, 0xecbb4b54}})).find("checksum"),
+  EXPECT_EQ(checkpoint_error(with_storage({{"a/data/0", data}})), "accepted");
+  EXPECT_EQ(checkpoint_error(with_storage({{"a/data/0", data, 0xecbb4b55}})),
+            "accepted");  // zlib's crc32
+  EXPECT_NE(checkpoint_error(with_storage({{"a/data/0", data, 0xecbb4b54}})).find("checksum"),
             std::string::npos);
-  EXPECT_NE(error_of(with_storage({})).find("no record 'a/data/0'"), std::string::npos);
-  EXPECT_NE(error_of(with_storage({{"a/data/0", data + data}})).find("has 32 bytes, expected 4"),
-            std::string::npos);
-  EXPECT_NE(error_of(with_storage({{"a/data/0", data}, {"a/data/0", data}})).find("twice"),
+  EXPECT_NE(checkpoint_error(with_storage({})).find("no record 'a/data/0'"), std::string::npos);
+  EXPECT_NE(
+      checkpoint_error(with_storage({{"a/data/0", data + data}})).find("has 32 bytes, expected 4"),
+      std::string::npos);
+  EXPECT_NE(checkpoint_error(with_storage({{"a/data/0", data}, {"a/data/0", data}})).find("twice"),
             std::string::npos);
 }
 
 TEST(AuthorsCheckpoint, RefusesDamagedZips) {
   const std::string good = with_storage({{"a/data/0", std::string(16, '\0')}});
   for (size_t size = 0; size < good.size(); ++size) {
-    EXPECT_NE(error_of(good.substr(0, size)), "accepted") << size;
+    EXPECT_NE(checkpoint_error(good.substr(0, size)), "accepted") << size;
   }
   const size_t directory = good.rfind("PK\001\002"s);
   const auto changed = [&](size_t offset, const std::string& bytes) {
-    return error_of(std::string(good).replace(offset, bytes.size(), bytes));
+    return checkpoint_error(std::string(good).replace(offset, bytes.size(), bytes));
   };
   EXPECT_NE(changed(directory + 10, "\x08").find("compressed"), std::string::npos);
   EXPECT_NE(changed(directory + 20, "\x11\0\0\0\x11"s), "accepted");  // other size
@@ -172,7 +175,7 @@ TEST(AuthorsCheckpoint, NoticesFlippedBits) {
   for (size_t bit = 0; bit < 48 * 8; ++bit) {
     std::string bad = good;
     bad[place + bit / 8] = static_cast<char>(bad[place + bit / 8] ^ (1 << (bit % 8)));
-    EXPECT_NE(error_of(bad).find("checksum"), std::string::npos) << bit;
+    EXPECT_NE(checkpoint_error(bad).find("checksum"), std::string::npos) << bit;
   }
 }
 

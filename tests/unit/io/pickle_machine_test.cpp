@@ -24,7 +24,7 @@ std::string integer(int64_t value) {
   return "\x8a\x08" + zip_number(uint64_t(value), 8);
 }
 
-std::string error_of(const std::string& pickle) {
+std::string pickle_error(const std::string& pickle) {
   try {
     parse_pickle(pickle, "x.pth");
   } catch (const Error& error) {
@@ -194,12 +194,12 @@ TEST(PickleMachine, TensorsOutsideTheirStorage) {
            tensor("N", "K\x01", "K\x01"),
            tensor("K\0"s, text("1"), "K\x01"),
        }) {
-    EXPECT_NE(error_of(pickle), "accepted");
+    EXPECT_NE(pickle_error(pickle), "accepted");
   }
-  EXPECT_NE(error_of(kProto + "ctorch._utils\n_rebuild_tensor_v2\n)R."), "accepted");
-  EXPECT_NE(error_of(kProto + "(K\x01tQ."), "accepted");
-  EXPECT_NE(error_of(kProto + "(" + text("storage") + "ctorch\nEvilStorage\n" + text("0") +
-                     text("cpu") + "K\x01tQ.")
+  EXPECT_NE(pickle_error(kProto + "ctorch._utils\n_rebuild_tensor_v2\n)R."), "accepted");
+  EXPECT_NE(pickle_error(kProto + "(K\x01tQ."), "accepted");
+  EXPECT_NE(pickle_error(kProto + "(" + text("storage") + "ctorch\nEvilStorage\n" + text("0") +
+                         text("cpu") + "K\x01tQ.")
                 .find("'torch.EvilStorage'"),
             std::string::npos);
 }
@@ -239,25 +239,25 @@ TEST(PickleMachine, RefusesBrokenPickles) {
                                     kProto + "\x97.",
                                     kProto + "I1\n.",
                                     kProto + "(i__main__\nx\n."}) {
-    EXPECT_NE(error_of(pickle), "accepted") << testing::PrintToString(pickle);
+    EXPECT_NE(pickle_error(pickle), "accepted") << testing::PrintToString(pickle);
   }
 }
 
 TEST(PickleMachine, LimitsHold) {
-  EXPECT_NE(error_of(kProto + std::string(2'000, '(')).find("nested too deeply"),
+  EXPECT_NE(pickle_error(kProto + std::string(2'000, '(')).find("nested too deeply"),
             std::string::npos);
-  EXPECT_NE(error_of(kProto + std::string(2'000'000, 'N')).find("too many values"),
+  EXPECT_NE(pickle_error(kProto + std::string(2'000'000, 'N')).find("too many values"),
             std::string::npos);
-  EXPECT_NE(error_of(kProto + "N" + std::string(2'000'000, '2')).find("stack is too high"),
+  EXPECT_NE(pickle_error(kProto + "N" + std::string(2'000'000, '2')).find("stack is too high"),
             std::string::npos);
-  EXPECT_NE(error_of(std::string(kMaxPickle + 1, 'N')).find("allowed are"), std::string::npos);
+  EXPECT_NE(pickle_error(std::string(kMaxPickle + 1, 'N')).find("allowed are"), std::string::npos);
   // A long text in the memo, made into bytes again and again: small here, endless in memory.
   std::string bomb = kProto + "c_codecs\nencode\nq\x01" + text(std::string(10'000'000, 'a')) +
                      text("latin1") + "\x86q\x02";
   for (int i = 0; i < 100; ++i) {
     bomb += "h\x01h\x02R0";
   }
-  EXPECT_NE(error_of(bomb + ".").find("holds too much"), std::string::npos);
+  EXPECT_NE(pickle_error(bomb + ".").find("holds too much"), std::string::npos);
 }
 
 TEST(PickleMachine, NestingAndCyclesNeedNoRecursion) {

@@ -53,7 +53,7 @@ std::string file_of(const std::string& header, const std::string& data = "") {
   return std::string(reinterpret_cast<const char*>(&size), 8) + header + data;
 }
 
-std::string error_of(const std::string& bytes) {
+std::string file_error(const std::string& bytes) {
   try {
     parse_safetensors(bytes, "x.safetensors");
   } catch (const Error& error) {
@@ -179,19 +179,19 @@ TEST(Safetensors, RefusesToWriteWhatTheFormatLacks) {
 }
 
 TEST(Safetensors, RefusesDamagedSizes) {
-  EXPECT_NE(error_of("").find("0 bytes"), std::string::npos);
-  EXPECT_NE(error_of("1234567").find("7 bytes"), std::string::npos);
-  EXPECT_NE(error_of(std::string(8, '\0')).find("'{'"), std::string::npos);
-  EXPECT_NE(error_of(std::string(8, '\xff') + "{}").find("18446744073709551615"),
+  EXPECT_NE(file_error("").find("0 bytes"), std::string::npos);
+  EXPECT_NE(file_error("1234567").find("7 bytes"), std::string::npos);
+  EXPECT_NE(file_error(std::string(8, '\0')).find("'{'"), std::string::npos);
+  EXPECT_NE(file_error(std::string(8, '\xff') + "{}").find("18446744073709551615"),
             std::string::npos);
-  EXPECT_NE(error_of(file_of("{}").replace(0, 1, "\003")).find("announces a header of 3"),
+  EXPECT_NE(file_error(file_of("{}").replace(0, 1, "\003")).find("announces a header of 3"),
             std::string::npos);
-  EXPECT_NE(error_of(file_of(" {}")).find("'{'"), std::string::npos);
+  EXPECT_NE(file_error(file_of(" {}")).find("'{'"), std::string::npos);
   const std::string good(kFromPython);
   for (size_t size = 0; size < good.size(); ++size) {
-    EXPECT_NE(error_of(good.substr(0, size)), "accepted") << size;
+    EXPECT_NE(file_error(good.substr(0, size)), "accepted") << size;
   }
-  EXPECT_NE(error_of(good + '\0').find("holds 42 bytes of data, the header describes 41"),
+  EXPECT_NE(file_error(good + '\0').find("holds 42 bytes of data, the header describes 41"),
             std::string::npos);
 }
 
@@ -255,21 +255,22 @@ TEST(Safetensors, RefusesHostileHeaders) {
       {R"({"a":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}})", 1, "neither 0 nor 1"},
   };
   for (const Attack& attack : attacks) {
-    const std::string message = error_of(file_of(attack.header, std::string(attack.data, '\002')));
+    const std::string message =
+        file_error(file_of(attack.header, std::string(attack.data, '\002')));
     EXPECT_NE(message.find(attack.complaint), std::string::npos)
         << attack.header << "\ngave: " << message;
   }
 }
 
 TEST(Safetensors, RefusesDepthWithoutRecursion) {
-  EXPECT_NE(error_of(file_of(R"({"a":)" + std::string(2'000'000, '['))), "accepted");
-  EXPECT_NE(error_of(file_of(R"({"a":{"shape":)" + std::string(2'000'000, '['))), "accepted");
+  EXPECT_NE(file_error(file_of(R"({"a":)" + std::string(2'000'000, '['))), "accepted");
+  EXPECT_NE(file_error(file_of(R"({"a":{"shape":)" + std::string(2'000'000, '['))), "accepted");
   std::string shape = "1";
   for (int i = 0; i < 100; ++i) {
     shape += ",1";
   }
   EXPECT_NE(
-      error_of(
+      file_error(
           file_of(R"({"a":{"dtype":"I8","shape":[)" + shape + R"(],"data_offsets":[0,1]}})", "1"))
           .find("more than 64"),
       std::string::npos);
@@ -277,7 +278,7 @@ TEST(Safetensors, RefusesDepthWithoutRecursion) {
 
 TEST(Safetensors, HostileNamesStayOnOneShortLine) {
   const std::string name(100'000, 'n');
-  const std::string message = error_of(file_of(R"({"\n\u0007)" + name + R"(":{"dtype":"I8"}})"));
+  const std::string message = file_error(file_of(R"({"\n\u0007)" + name + R"(":{"dtype":"I8"}})"));
   EXPECT_LT(message.size(), 400U);
   EXPECT_NE(message.find("'??nnn"), std::string::npos);
 }

@@ -9,7 +9,7 @@
 namespace nala::ops {
 namespace {
 
-at::Tensor run(const Problem& p) {
+at::Tensor attend(const Problem& p) {
   return softmax_attention(p.q, p.k, p.v, p.cos, p.sin);
 }
 
@@ -22,7 +22,7 @@ TEST(SoftmaxAttention, FollowsTheDefinition) {
         at::matmul(rotate(p.q, p.cos, p.sin), rotate(p.k, p.cos, p.sin).mT()) /
         std::sqrt(static_cast<double>(shape.d));
     const at::Tensor weights = scores.exp() / scores.exp().sum(-1, true);
-    const at::Tensor y = run(p);
+    const at::Tensor y = attend(p);
     EXPECT_TRUE(at::allclose(y, at::matmul(weights, p.v), 1e-9, 1e-11));
     EXPECT_TRUE(y.transpose(1, 2).is_contiguous());
   }
@@ -31,7 +31,7 @@ TEST(SoftmaxAttention, FollowsTheDefinition) {
 TEST(SoftmaxAttention, EqualScoresAverage) {
   Problem p = drawn_problem({.height = 0}, FeatureMap::relu);
   p.q = at::zeros_like(p.q);
-  EXPECT_TRUE(at::allclose(run(p), p.v.mean(2, true).expand_as(p.v), 1e-10, 1e-12));
+  EXPECT_TRUE(at::allclose(attend(p), p.v.mean(2, true).expand_as(p.v), 1e-10, 1e-12));
 }
 
 TEST(SoftmaxAttention, HalfPrecisionIsComputedInFloat32) {
@@ -43,7 +43,7 @@ TEST(SoftmaxAttention, HalfPrecisionIsComputedInFloat32) {
   for (at::Tensor* x : {&wide.q, &wide.k, &wide.v}) {
     *x = x->to(at::kFloat);
   }
-  EXPECT_TRUE(at::equal(run(half), run(wide).to(at::kBFloat16)));
+  EXPECT_TRUE(at::equal(attend(half), attend(wide).to(at::kBFloat16)));
 }
 
 }  // namespace
