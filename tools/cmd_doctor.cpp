@@ -10,8 +10,8 @@
 #include "command_line.h"
 #include "commands.h"
 #include "data/image_io.h"
-#include "device.h"
 #include "ops/implementations.h"
+#include "train/device.h"
 
 namespace nala::tools {
 namespace {
@@ -88,7 +88,7 @@ int run_doctor(int argc, char** argv) {
   if (line.help_shown()) {
     return 0;
   }
-  const std::string obstacle = cuda_obstacle();
+  const std::string obstacle = train::cuda_obstacle();
   const at::Device device = line.start_device();
   const ordered_json report{{"nalaformer", version()},
                             {"libtorch", TORCH_VERSION},

@@ -74,7 +74,7 @@ struct Format {
 
 Run model_runner(std::shared_ptr<models::Model> model) {
   return [model = std::move(model)](const at::Tensor& images) {
-    return model->forward(images, {}).main;
+    return (*model)(images);
   };
 }
 

@@ -1,3 +1,5 @@
+#include <ATen/Parallel.h>
+
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -8,7 +10,8 @@
 #include "core/progress.h"
 #include "input_files.h"
 #include "model_loading.h"
-#include "predict/picture_predictor.h"
+#include "predict/stream.h"
+#include "predictors/picture_predictor.h"
 
 namespace nala::tools {
 namespace {
@@ -19,13 +22,14 @@ void print_line(const PicturePredictor& predictor, const ordered_json& predictio
   if (as_json) {
     std::printf("%s\n",
                 prediction.dump(-1, ' ', false, ordered_json::error_handler_t::replace).c_str());
+    std::fflush(stdout);  // whoever reads the pipe waits for it
     return;
   }
   std::printf("%s: %s\n", prediction.at("path").get<std::string>().c_str(),
               predictor.in_words(prediction).c_str());
 }
 
-void check_tiling(const PredictOptions& options) {
+void check_tiling(const predict::UpscaleOptions& options) {
   if (!(options.memory_mb > 0)) {
     throw Error(ErrorKind::usage, "--memory: expected a number of megabytes above 0");
   }
@@ -33,6 +37,44 @@ void check_tiling(const PredictOptions& options) {
       (options.tile.value_or(0) > 0 && options.overlap >= *options.tile)) {
     throw Error(ErrorKind::usage, "--overlap: expected 0 or more, and less than --tile");
   }
+}
+
+PredictOptions options_of(const CommandLine& line) {
+  PredictOptions options{.top = line.get<int64_t>("top"), .compare = line.has("compare")};
+  if (options.top < 1) {
+    throw Error(ErrorKind::usage, "--top: expected at least 1");
+  }
+  options.upscale.memory_mb = line.get<double>("memory");
+  options.upscale.overlap = line.get<int64_t>("overlap");
+  options.upscale.self_ensemble = line.has("self-ensemble");
+  if (line.has("tile")) {
+    options.upscale.tile = line.get<int64_t>("tile");
+  }
+  check_tiling(options.upscale);
+  if (line.has("output")) {
+    options.output = line.text("output");
+  }
+  return options;
+}
+
+// What the pictures cost; the forward's threads are the cores that there were.
+ordered_json speed_of(const predict::StreamTimes& times, int64_t pictures, int cores) {
+  const auto per_second = times.wall > 0 ? static_cast<double>(pictures) / times.wall : 0;
+  return {{"pictures", pictures},
+          {"images_per_second", per_second},
+          {"wall_seconds", times.wall},
+          {"cores", cores},
+          {"core_seconds", {{"decode", times.read}, {"model", times.run}, {"write", times.write}}},
+          {"share_of_possible", times.share_of_possible(cores)}};
+}
+
+void print_speed(const predict::StreamTimes& times, int64_t pictures) {
+  std::fprintf(stderr,
+               "nalaformer: %jd pictures in %.2f s, %.1f per second (core-seconds: decode %.2f, "
+               "model %.2f, write %.2f)\n",
+               static_cast<intmax_t>(pictures), times.wall,
+               times.wall > 0 ? static_cast<double>(pictures) / times.wall : 0.0, times.read,
+               times.run, times.write);
 }
 
 }  // namespace
@@ -66,63 +108,47 @@ int run_predict(int argc, char** argv) {
   if (line.help_shown()) {
     return 0;
   }
-  if (line.get<int64_t>("top") < 1) {
-    throw Error(ErrorKind::usage, "--top: expected at least 1");
-  }
+  const PredictOptions options = options_of(line);
   const std::vector<std::string> files = expand_inputs(line.operands());
   const at::Device device = line.start_device();
-  const train::Weights weights = load_checkpoint(line, line.text("checkpoint"));
-  PredictOptions options{.top = line.get<int64_t>("top"), .compare = line.has("compare")};
-  options.memory_mb = line.get<double>("memory");
-  options.overlap = line.get<int64_t>("overlap");
-  options.self_ensemble = line.has("self-ensemble");
-  if (line.has("tile")) {
-    options.tile = line.get<int64_t>("tile");
-  }
-  check_tiling(options);
-  if (line.has("output")) {
-    options.output = line.text("output");
-  }
-  const auto predictor = build_predictor(
-      weights,
-      build_for_inference(weights.recipe, choose_weights(weights, line.text("weights")),
-                          weights.source, device),
-      device, options);
+  const predict::Network network = predict::build_network(
+      load_checkpoint(line, line.text("checkpoint")), line.text("weights"), device);
+  const auto predictor = build_predictor(network, files, options);
+  const auto count = static_cast<int64_t>(files.size());
+  const int cores = at::get_num_threads();
 
   ordered_json predictions = ordered_json::array();
   ordered_json skipped = ordered_json::array();
-  Progress bar("predict", static_cast<int64_t>(files.size()), 0,
-               !line.quiet() && on_terminal() && files.size() > predictor->batch_size());
-  const auto flush = [&] {
+  Progress bar("predict", count, 0,
+               !line.quiet() && on_terminal() && count > predictor->batch_size());
+  const auto take = [&](int64_t index, const predict::StreamTask::Item* item,
+                        const std::string& problem) {
     bar.clear();
-    for (ordered_json& prediction : predictor->run()) {
-      print_line(*predictor, prediction, line.has("jsonl"));
-      predictions.push_back(std::move(prediction));
+    if (item == nullptr) {
+      std::fprintf(stderr, "nalaformer: skipped: %s\n", problem.c_str());
+      skipped.push_back({{"path", files[static_cast<size_t>(index)]}, {"reason", problem}});
+    } else {
+      const auto& result = static_cast<const PicturePredictor::Picture*>(item)->result;
+      print_line(*predictor, result, line.has("jsonl"));
+      predictions.push_back(result);
     }
+    bar.update(index + 1);
   };
-  size_t added = 0;
-  for (size_t i = 0; i < files.size(); ++i) {
-    try {
-      predictor->add(files[i]);
-      ++added;
-    } catch (const Error& problem) {
-      std::fprintf(stderr, "nalaformer: skipped: %s\n", problem.what());
-      skipped.push_back({{"path", files[i]}, {"reason", problem.what()}});
-    }
-    if (added == predictor->batch_size()) {
-      flush();
-      added = 0;
-      bar.update(static_cast<int64_t>(i) + 1);
-    }
+  const predict::StreamTimes times = predict::stream(
+      *predictor, count,
+      predict::plan_stream(count, predictor->batch_size(), predictor->side_by_side(), cores), take);
+  bar.clear();
+  if (!line.quiet()) {
+    print_speed(times, count);
   }
-  flush();
   const bool failed = !skipped.empty();
   const ordered_json result{{"predictions", std::move(predictions)},
-                            {"skipped", std::move(skipped)}};
+                            {"skipped", std::move(skipped)},
+                            {"speed", speed_of(times, count, cores)}};
   if (options.output) {
     write_file(*options.output / "predictions.json", result.dump(2) + "\n");
   }
-  line.write_json(result, device.str(), weights.recipe);
+  line.write_json(result, device.str(), network.recipe);
   return failed ? 1 : 0;
 }
 

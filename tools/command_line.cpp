@@ -10,7 +10,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "device.h"
+#include "train/device.h"
 #include "version.h"
 
 namespace nala::tools {
@@ -91,7 +91,7 @@ at::Device CommandLine::start_device() const {
     }
     at::set_num_threads(threads);
   }
-  return resolve_device(get<std::string>("device"));
+  return train::resolve_device(get<std::string>("device"));
 }
 
 train::Recipe CommandLine::recipe(const std::optional<std::filesystem::path>& file,

@@ -1,13 +1,10 @@
 // From --checkpoint to a network ready to run.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
-#include <memory>
 #include <string>
 
 #include "command_line.h"
-#include "models/model.h"
+#include "predict/loading.h"
 #include "train/weights.h"
 
 namespace nala::tools {
@@ -16,17 +13,7 @@ namespace nala::tools {
 /// state). Throws Error(usage | checkpoint | config).
 train::Weights load_checkpoint(const CommandLine& line, const std::string& checkpoint);
 
-/// `raw` or `ema`; by default ema where present. Throws Error(checkpoint) when they are not there.
-const io::NamedTensors& choose_weights(const train::Weights& weights, const std::string& choice);
-
-/// The network with these weights, in evaluation mode, on the device. Throws Error(checkpoint)
-/// listing every key that differs.
-std::shared_ptr<models::Model> build_for_inference(const train::Recipe& recipe,
-                                                   const io::NamedTensors& tensors,
-                                                   const std::string& source,
-                                                   at::Device device);
-
-/// The class's name, or its number where the checkpoint has no names.
-std::string class_name(const train::Weights& weights, int64_t index);
+using predict::build_for_inference;
+using predict::choose_weights;
 
 }  // namespace nala::tools

@@ -1,7 +1,7 @@
 #include "data/label_drawing.h"
 
 #include <algorithm>
-#include <numeric>
+#include <functional>
 #include <opencv2/imgproc.hpp>
 
 #include "data/label_map.h"
@@ -27,23 +27,6 @@ void write_text(cv::Mat& view, const std::string& text, int x, int y) {
   cv::putText(view, text, cv::Point(x, y), kFont, kFontScale, kInk, 1, cv::LINE_AA);
 }
 
-// The classes in the map, most pixels first.
-std::vector<size_t> classes_in(const Image& labels, size_t classes) {
-  std::vector<int64_t> counts(256);
-  for (const uint8_t label : labels.pixels) {
-    ++counts[label];
-  }
-  std::vector<size_t> present;
-  for (size_t number = 0; number < std::min<size_t>(classes, kIgnoredLabel); ++number) {
-    if (counts[number] > 0) {
-      present.push_back(number);
-    }
-  }
-  std::stable_sort(present.begin(), present.end(),
-                   [&](size_t a, size_t b) { return counts[a] > counts[b]; });
-  return present;
-}
-
 Image white(int64_t width, int64_t height) {
   Image image(width, height);
   std::fill(image.pixels.begin(), image.pixels.end(), uint8_t{255});
@@ -56,6 +39,21 @@ cv::Scalar shade(double value) {
 }
 
 }  // namespace
+
+std::vector<ClassPixels> classes_in(const Image& labels, size_t classes) {
+  std::vector<int64_t> counts(256);
+  for (const uint8_t label : labels.pixels) {
+    ++counts[label];
+  }
+  std::vector<ClassPixels> present;
+  for (size_t index = 0; index < std::min<size_t>(classes, kIgnoredLabel); ++index) {
+    if (counts[index] > 0) {
+      present.push_back({index, counts[index]});
+    }
+  }
+  std::ranges::stable_sort(present, std::ranges::greater{}, &ClassPixels::pixels);
+  return present;
+}
 
 Image colour_labels(const Image& labels, const std::vector<Rgb>& colours) {
   Image out(labels.width, labels.height);
@@ -78,12 +76,12 @@ Image with_legend(const Image& image,
                   const Image& labels,
                   const std::vector<std::string>& names,
                   const std::vector<Rgb>& colours) {
-  std::vector<size_t> shown = classes_in(labels, names.size());
+  std::vector<ClassPixels> shown = classes_in(labels, names.size());
   shown.resize(std::min<size_t>(shown.size(),
                                 static_cast<size_t>(std::max<int64_t>(1, image.height / kLine))));
   int strip = 0;
-  for (const size_t number : shown) {
-    strip = std::max(strip, text_width(names[number]) + kSquare + 3 * kGap);
+  for (const ClassPixels& present : shown) {
+    strip = std::max(strip, text_width(names[present.index]) + kSquare + 3 * kGap);
   }
   Image out = white(image.width + strip, image.height);
   for (int64_t y = 0; y < image.height; ++y) {
@@ -92,11 +90,11 @@ Image with_legend(const Image& image,
   cv::Mat view = view_of(out);
   const int left = static_cast<int>(image.width) + kGap;
   for (size_t i = 0; i < shown.size(); ++i) {
-    const Rgb& colour = colours.at(shown[i]);
+    const Rgb& colour = colours.at(shown[i].index);
     const int top = static_cast<int>(i) * kLine + (kLine - kSquare) / 2;
     cv::rectangle(view, cv::Rect(left, top, kSquare, kSquare),
                   cv::Scalar(colour[0], colour[1], colour[2]), cv::FILLED);
-    write_text(view, names[shown[i]], left + kSquare + kGap, top + kSquare - 1);
+    write_text(view, names[shown[i].index], left + kSquare + kGap, top + kSquare - 1);
   }
   return out;
 }

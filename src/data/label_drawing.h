@@ -1,6 +1,8 @@
 // Label maps for people to look at.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,16 @@ namespace nala::data {
 
 /// RGB of a label map; labels without a colour are black.
 Image colour_labels(const Image& labels, const std::vector<Rgb>& colours);
+
+/// A class in a label map.
+struct ClassPixels {
+  size_t index = 0;
+  int64_t pixels = 0;
+};
+
+/// The classes below `classes` that are in the map, the most frequent first, of equal ones the
+/// lower index.
+std::vector<ClassPixels> classes_in(const Image& labels, size_t classes);
 
 /// The mean of two pictures of one size, `share` of the second.
 Image blend(const Image& below, const Image& above, double share);

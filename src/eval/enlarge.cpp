@@ -107,4 +107,12 @@ at::Tensor enlarge_ensemble(const Enlarger& enlarge, const at::Tensor& image) {
   return sum / 8;
 }
 
+at::Tensor enlarge(const Enlarger& network,
+                   const at::Tensor& image,
+                   const Tiling& tiling,
+                   bool self_ensemble) {
+  const Enlarger tiled = [&](const at::Tensor& x) { return enlarge_tiled(network, x, tiling); };
+  return self_ensemble ? enlarge_ensemble(tiled, image) : tiled(image);
+}
+
 }  // namespace nala::eval

@@ -26,4 +26,10 @@ at::Tensor enlarge_tiled(const Enlarger& enlarge, const at::Tensor& image, const
 /// Source: EDSR's geometric self-ensemble (Lim et al. 2017).
 at::Tensor enlarge_ensemble(const Enlarger& enlarge, const at::Tensor& image);
 
+/// The network in tiles, with `self_ensemble` of every orientation.
+at::Tensor enlarge(const Enlarger& network,
+                   const at::Tensor& image,
+                   const Tiling& tiling,
+                   bool self_ensemble);
+
 }  // namespace nala::eval

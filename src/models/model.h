@@ -26,6 +26,9 @@ class Model : public torch::nn::Module {
  public:
   /// images: (B, in_channels, H, W), floating, channels-last preferred; any H, W >= 1.
   virtual Outputs forward(const at::Tensor& images, const ForwardContext& context) = 0;
+
+  /// The main output of forward() without a context, as evaluation wants it.
+  at::Tensor operator()(const at::Tensor& images) { return forward(images, {}).main; }
 };
 
 /// A model with initial weights, a pure function of (config, seed): the global generator is not

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -70,9 +71,9 @@ at::Tensor ClassifyTask::tally(models::Model& model,
                                data::Loader& loader,
                                at::Device device,
                                const std::function<void(int64_t images)>& on_progress) const {
-  const auto forward = [&](const at::Tensor& images) { return model.forward(images, {}).main; };
   if (!real_labels_) {
-    return eval::evaluate_classification(forward, loader, device, on_progress).sums();  // (4)
+    return eval::evaluate_classification(std::ref(model), loader, device, on_progress)
+        .sums();  // (4)
   }
   eval::RealAccuracy real(*real_labels_);
   const auto add = [&](const data::Batch& batch, const at::Tensor& logits) {
@@ -82,7 +83,7 @@ at::Tensor ClassifyTask::tally(models::Model& model,
     }
   };
   const at::Tensor sums =
-      eval::evaluate_classification(forward, loader, device, on_progress, add).sums();
+      eval::evaluate_classification(std::ref(model), loader, device, on_progress, add).sums();
   return at::cat(
       {sums, at::tensor({static_cast<double>(real.images()), static_cast<double>(real.right())},
                         at::kDouble)});  // (6)
@@ -122,8 +123,7 @@ std::vector<report::Sample> ClassifyTask::samples(models::Model& model,
       continue;  // counted and reported by the evaluation itself
     }
     const at::Tensor image = data::prepare_for_eval(sample.image, data).to(device);
-    const at::Tensor probabilities =
-        at::softmax(model.forward(image, {}).main.to(at::kFloat), 1).squeeze(0);  // (K)
+    const at::Tensor probabilities = at::softmax(model(image).to(at::kFloat), 1).squeeze(0);  // (K)
     const auto [probability, label] = probabilities.max(0);
     const auto& classes = dataset.classes();
     const std::string& truth = classes.at(static_cast<size_t>(sample.label));

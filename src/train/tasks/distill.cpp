@@ -31,7 +31,7 @@ Teacher checkpoint_teacher(const std::filesystem::path& path, at::Device device)
                                weights.source);
   model->to(device);
   model->eval();
-  return [model](const at::Tensor& images) { return model->forward(images, {}).main; };
+  return [model](const at::Tensor& images) { return (*model)(images); };
 }
 
 }  // namespace

@@ -3,12 +3,13 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/error.h"
 #include "core/number_text.h"
+#include "data/image_tensor.h"
 #include "data/label_drawing.h"
 #include "data/label_map.h"
 #include "data/transforms/opencv_resize.h"
@@ -22,18 +23,6 @@ namespace {
 
 constexpr int64_t kReportLongSide = 320;
 constexpr int64_t kReportShortSide = 240;
-
-eval::Forward forward_of(models::Model& model) {
-  return [&model](const at::Tensor& images) { return model.forward(images, {}).main; };
-}
-
-// (H, W, C) or (H, W) uint8 as a picture.
-data::Image image_of(const at::Tensor& pixels) {
-  const at::Tensor packed = pixels.cpu().contiguous();
-  data::Image image(packed.size(1), packed.size(0), packed.dim() == 3 ? packed.size(2) : 1);
-  std::memcpy(image.pixels.data(), packed.const_data_ptr(), image.pixels.size());
-  return image;
-}
 
 report::Panel panel_of(const data::Image& image, const std::string& caption, bool photograph) {
   return {.image = photograph ? data::encode_jpeg(image) : data::encode_png(image),
@@ -124,12 +113,11 @@ at::Tensor SegmentTask::tally(models::Model& model,
                               const std::function<void(int64_t images)>& on_progress) const {
   const at::NoGradGuard no_grad;
   eval::Confusion confusion(std::ssize(evaluated_->classes()));
-  const eval::Forward forward = forward_of(model);
   loader.start(0, 0);
   while (const auto batch = loader.next()) {
     for (int64_t i = 0; i < batch->images.size(0); ++i) {
-      const data::Image image = image_of(batch->images[i].permute({1, 2, 0}));
-      confusion.add(eval::label_picture(forward, image, data_, device), batch->targets[i]);
+      const data::Image image = data::image_of(batch->images[i].permute({1, 2, 0}));
+      confusion.add(eval::label_picture(std::ref(model), image, data_, device), batch->targets[i]);
       confusion.count_picture();
     }
     if (on_progress) {
@@ -183,7 +171,7 @@ std::vector<report::Sample> SegmentTask::samples(models::Model& model,
     } catch (const Error&) {
       continue;  // counted and reported by the evaluation itself
     }
-    const at::Tensor labels = eval::label_picture(forward_of(model), pair.image, data, device);
+    const at::Tensor labels = eval::label_picture(std::ref(model), pair.image, data, device);
     eval::Confusion confusion(std::ssize(pictures->classes()));
     confusion.add(labels, at::from_blob(pair.target.pixels.data(),
                                         {pair.target.height, pair.target.width}, at::kByte));
@@ -197,7 +185,7 @@ std::vector<report::Sample> SegmentTask::samples(models::Model& model,
     entry.panels = {
         panel_of(data::resize_linear(pair.image, size.width, size.height), "picture", true),
         panel_of(small(pair.target), "truth", false),
-        panel_of(small(image_of(labels)), "prediction", false)};
+        panel_of(small(data::image_of(labels)), "prediction", false)};
     entry.note = fixed(confusion.aacc(), 1) + " % of the pixels right";
   }
   return samples;

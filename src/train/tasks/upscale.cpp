@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/files.h"
 #include "core/number_text.h"
 #include "data/image_io.h"
+#include "data/image_tensor.h"
 #include "data/samples/super_resolution.h"
 #include "eval/enlarge.h"
 
@@ -53,11 +55,8 @@ report::Panel panel_of(const at::Tensor& picture, const std::string& caption) {
   const at::Tensor part = picture.narrow(1, (picture.size(1) - height) / 2, height)
                               .narrow(2, (picture.size(2) - width) / 2, width);
   const at::Tensor bytes =
-      (part + 0.5).floor().clamp(0, 255).to(at::kByte).permute({1, 2, 0}).contiguous();  // (H, W,
-                                                                                         // C)
-  data::Image image(width, height, picture.size(0));
-  std::copy_n(bytes.const_data_ptr<uint8_t>(), bytes.numel(), image.pixels.data());
-  return {.image = data::encode_png(image),
+      (part + 0.5).floor().clamp(0, 255).to(at::kByte).permute({1, 2, 0});  // (H, W, C)
+  return {.image = data::encode_png(data::image_of(bytes)),
           .mime = "image/png",
           .caption = caption,
           .alt = "part of the picture: " + caption};
@@ -88,13 +87,9 @@ StepLoss UpscaleTask::loss(const models::Outputs& outputs, const data::Batch& ba
 }
 
 at::Tensor UpscaleTask::enlarged(models::Model& model, const at::Tensor& image) const {
-  const eval::Enlarger whole = [&](const at::Tensor& x) { return model.forward(x, {}).main; };
   const eval::Tiling tiling{
       .tile = config_.tile, .overlap = config_.overlap, .scale = compared_.scale};
-  const eval::Enlarger tiled = [&](const at::Tensor& x) {
-    return eval::enlarge_tiled(whole, x, tiling);
-  };
-  return config_.self_ensemble ? eval::enlarge_ensemble(tiled, image) : tiled(image);
+  return eval::enlarge(std::ref(model), image, tiling, config_.self_ensemble);
 }
 
 at::Tensor UpscaleTask::tally(models::Model& model,

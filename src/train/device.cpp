@@ -1,4 +1,4 @@
-#include "device.h"
+#include "train/device.h"
 
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
@@ -10,7 +10,7 @@
 #include "ops/implementations.h"
 #include "train/distributed/launch.h"
 
-namespace nala::tools {
+namespace nala::train {
 namespace {
 
 // The folder that the library holding `function` was loaded from.
@@ -44,7 +44,7 @@ int device_index(const std::string& text) {
 
 // One device per process of this machine; launchers may show each process its own device alone.
 int device_of_process() {
-  const int64_t rank = train::detect_launch().local_rank;
+  const int64_t rank = detect_launch().local_rank;
   return at::detail::getCUDAHooks().deviceCount() == 1 ? 0 : static_cast<int>(rank);
 }
 
@@ -84,4 +84,4 @@ at::Device resolve_device(const std::string& name) {
   return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
 }
 
-}  // namespace nala::tools
+}  // namespace nala::train
