@@ -21,8 +21,9 @@ ops::LinearAttentionOptions operator_options(const AttentionOptions& options) {
           .implementation = options.implementation};
 }
 
-bool is_softmax(const AttentionOptions& options) {
-  return options.kind == BlockKind::softmax || options.config.feature_map == AttentionMap::softmax;
+// (B, N, C) as (B, h, N, d).
+at::Tensor per_head(const at::Tensor& tokens, int64_t heads) {
+  return tokens.unflatten(-1, {heads, -1}).transpose(1, 2);
 }
 
 }  // namespace
@@ -37,18 +38,18 @@ AttentionImpl::AttentionImpl(AttentionOptions options)
       out_proj_(register_module("out_proj", Linear(options_.dim, options_.dim))),
       ln_(register_module("ln", LayerNorm(options_.dim, kLayerNormEps))) {}
 
+bool AttentionImpl::is_softmax() const {
+  return options_.kind == BlockKind::softmax ||
+         options_.config.feature_map == AttentionMap::softmax;
+}
+
 at::Tensor AttentionImpl::attend(const at::Tensor& q,
                                  const at::Tensor& k,
                                  const at::Tensor& v,
                                  const ops::Rotation& rotation) const {
-  const auto per_head = [this](const at::Tensor& x) {
-    return x.unflatten(-1, {options_.heads, -1}).transpose(1, 2);  // (B, h, N, d)
-  };
-  const at::Tensor y = is_softmax(options_)
-                           ? ops::softmax_attention(per_head(q), per_head(k), per_head(v),
-                                                    rotation.cos, rotation.sin)
-                           : ops::linear_attention(per_head(q), per_head(k), per_head(v),
-                                                   rotation.cos, rotation.sin, operator_);
+  const at::Tensor y = is_softmax()
+                           ? ops::softmax_attention(q, k, v, rotation.cos, rotation.sin)
+                           : ops::linear_attention(q, k, v, rotation.cos, rotation.sin, operator_);
   return y.transpose(1, 2).flatten(2);  // (B, N, C), a view
 }
 
@@ -65,7 +66,13 @@ at::Tensor AttentionImpl::forward(const at::Tensor& tokens,
     }
     // One unbind, not four slices: its gradient is written once.
     const auto parts = packed.unflatten(-1, {-1, options_.dim}).unbind(2);  // (B, N, C) each
-    ops::Epilogue epilogue{.y = attend(parts[0], parts[1], parts[2], rotation),
+    const at::Tensor q = per_head(parts[0], options_.heads);
+    const at::Tensor k = per_head(parts[1], options_.heads);
+    const at::Tensor v = per_head(parts[2], options_.heads);
+    if (observer_) {
+      observer_({.q = q, .k = k, .v = v, .height = height, .width = width, .rotation = rotation});
+    }
+    ops::Epilogue epilogue{.y = attend(q, k, v, rotation),
                            .weight = ln_->weight,
                            .bias = ln_->bias,
                            .eps = kLayerNormEps};

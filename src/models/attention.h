@@ -5,7 +5,9 @@
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "models/config.h"
 #include "models/layers.h"
@@ -22,6 +24,14 @@ struct AttentionOptions {
   std::string implementation = "auto";
 };
 
+/// What one call of an attention mixes, before the rotation.
+struct AttentionInputs {
+  at::Tensor q, k, v;  ///< (B, h, N, d) each, N = height * width
+  int64_t height = 0, width = 0;
+  ops::Rotation rotation;  ///< undefined for none
+};
+using AttentionObserver = std::function<void(const AttentionInputs&)>;
+
 /// out_proj(LayerNorm(y + lepe) * SiLU(g)), where q, k, v, g = split(qkvg(x)), y is linear or
 /// softmax attention of q, k, v per head and lepe a depthwise 5x5 convolution of v.
 ///
@@ -37,6 +47,15 @@ class AttentionImpl : public torch::nn::Module {
                      int64_t width,
                      const ops::Rotation& rotation);
 
+  /// Every later forward() shows its inputs to `observer`; an empty one ends that. Not to be called
+  /// while forward() runs.
+  void observe(AttentionObserver observer) { observer_ = std::move(observer); }
+  [[nodiscard]] const AttentionOptions& options() const { return options_; }
+  /// Whether it is softmax attention, be it by its kind or by its feature map.
+  [[nodiscard]] bool is_softmax() const;
+  /// The formula where it is not; of pola the parameters alone.
+  [[nodiscard]] const ops::LinearAttentionOptions& formula() const { return operator_; }
+
  private:
   at::Tensor attend(const at::Tensor& q,
                     const at::Tensor& k,
@@ -49,6 +68,7 @@ class AttentionImpl : public torch::nn::Module {
   Conv2d lepe_{nullptr};
   Linear out_proj_;
   LayerNorm ln_;
+  AttentionObserver observer_;
 };
 TORCH_MODULE(Attention);
 

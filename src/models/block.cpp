@@ -59,8 +59,12 @@ at::Tensor BlockImpl::forward_scaled(const at::Tensor& map,
                       factors.attention),
              height, width);
   x = x + cpe2_(x);
-  return map_of(residual(tokens_of(x), ffn_(norm2_(x), height, width), gamma_2_, factors.ffn),
-                height, width);
+  x = map_of(residual(tokens_of(x), ffn_(norm2_(x), height, width), gamma_2_, factors.ffn), height,
+             width);
+  if (observer_) {
+    observer_(x);
+  }
+  return x;
 }
 
 }  // namespace nala::models

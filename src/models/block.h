@@ -5,7 +5,9 @@
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
+#include <functional>
 #include <optional>
+#include <utility>
 
 #include "models/attention.h"
 #include "models/drop_path.h"
@@ -41,6 +43,12 @@ class BlockImpl : public torch::nn::Module {
                             const ops::Rotation& rotation,
                             const BranchFactors& factors);
 
+  /// Every later forward shows its result, (B, C, H, W), to `observer`; an empty one ends that. Not
+  /// to be called while a forward runs.
+  void observe(std::function<void(const at::Tensor& map)> observer) {
+    observer_ = std::move(observer);
+  }
+
  private:
   at::Tensor register_gamma(const char* name, const BlockOptions& options);
 
@@ -53,6 +61,7 @@ class BlockImpl : public torch::nn::Module {
   Ffn ffn_;
   Conv2d cpe1_;
   Conv2d cpe2_;
+  std::function<void(const at::Tensor&)> observer_;
 };
 TORCH_MODULE(Block);
 

@@ -44,7 +44,7 @@ struct Features {
 ///
 /// Powers of exactly 0 have gradient 0; a key row of norm 0 has cosine features 0 with gradient 0.
 /// Every product phi_q . phi_k is >= 0; all features are, but for the sines of the cosine map.
-NALA_OPS_API Features reference_features(const Problem& problem);
+NALA_OPS_API NALA_OPS_API Features reference_features(const Problem& problem);
 
 /// The table's functions: the backward computes the forward again and differentiates it, so that
 /// nothing but the inputs is kept.
