@@ -39,17 +39,19 @@ models::AttentionConfig attention_config(const nlohmann::json& fields) {
 }
 
 std::shared_ptr<models::Model> model_of(const nlohmann::json& config) {
-  models::ModelConfig model{.name = models::ModelName::custom,
-                            .embed_dims = config.at("embed_dims"),
-                            .depths = config.at("depths"),
-                            .heads = config.at("heads"),
-                            .mlp_ratio = config.at("mlp_ratio").get<double>(),
-                            .stage_kinds = stage_kinds(config.at("flags")),
-                            .projection = config.at("projection").get<int64_t>(),
-                            .drop_path = config.at("drop_path").get<double>(),
-                            .num_classes = config.at("num_classes"),
-                            .in_channels = config.value("in_channels", int64_t{3}),
-                            .attention = attention_config(config)};
+  // Member by member: GCC 12 destroys members twice when a later designated initialiser throws.
+  models::ModelConfig model;
+  model.name = models::ModelName::custom;
+  model.embed_dims = config.at("embed_dims");
+  model.depths = config.at("depths");
+  model.heads = config.at("heads");
+  model.mlp_ratio = config.at("mlp_ratio").get<double>();
+  model.stage_kinds = stage_kinds(config.at("flags"));
+  model.projection = config.at("projection").get<int64_t>();
+  model.drop_path = config.at("drop_path").get<double>();
+  model.num_classes = config.at("num_classes");
+  model.in_channels = config.value("in_channels", int64_t{3});
+  model.attention = attention_config(config);
   if (!config.at("layerscale").get<bool>()) {
     model.layer_scale.emplace();
   }
