@@ -137,14 +137,17 @@ std::string render(const Page& page) {
          std::string(kReportScript) + "</script>\n</body>\n</html>\n";
 }
 
+std::string render_body(const std::string& title, const std::string& html) {
+  return head(title) + "<body>\n<main>\n<header><h1>" + escape_html(title) + "</h1></header>\n" +
+         html + "</main>\n<script>" + std::string(kReportScript) + "</script>\n</body>\n</html>\n";
+}
+
 std::string render_charts(const std::string& title, const std::vector<Chart>& charts) {
-  std::string out = head(title) + "<body>\n<main>\n<header><h1>" + escape_html(title) +
-                    "</h1></header>\n<div class=\"charts\">\n";
+  std::string html = "<div class=\"charts\">\n";
   for (const Chart& chart : charts) {
-    out += render_chart(chart) + "\n";
+    html += render_chart(chart) + "\n";
   }
-  return out + "</div>\n</main>\n<script>" + std::string(kReportScript) +
-         "</script>\n</body>\n</html>\n";
+  return render_body(title, html + "</div>\n");
 }
 
 }  // namespace nala::report

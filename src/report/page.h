@@ -49,4 +49,7 @@ std::string render(const Page& page);
 /// The same kind of page of charts alone.
 std::string render_charts(const std::string& title, const std::vector<Chart>& charts);
 
+/// The same kind of page below its title: `html` is put in as it is.
+std::string render_body(const std::string& title, const std::string& html);
+
 }  // namespace nala::report
