@@ -33,6 +33,11 @@ AttentionImpl::AttentionImpl(AttentionOptions options)
       operator_(operator_options(options_)),
       qkvg_(register_module("qkvg",
                             Linear(options_.dim, (options_.config.gate ? 4 : 3) * options_.dim))),
+      pola_(!is_softmax() && options_.config.feature_map == AttentionMap::pola
+                ? register_module(
+                      "pola",
+                      Pola(options_.heads, options_.dim / options_.heads, options_.implementation))
+                : Pola(nullptr)),
       lepe_(options_.config.lepe ? register_module("lepe", Conv2d(depthwise(options_.dim, 5)))
                                  : Conv2d(nullptr)),
       out_proj_(register_module("out_proj", Linear(options_.dim, options_.dim))),
@@ -46,9 +51,10 @@ bool AttentionImpl::is_softmax() const {
 at::Tensor AttentionImpl::attend(const at::Tensor& q,
                                  const at::Tensor& k,
                                  const at::Tensor& v,
-                                 const ops::Rotation& rotation) const {
-  const at::Tensor y = is_softmax()
-                           ? ops::softmax_attention(q, k, v, rotation.cos, rotation.sin)
+                                 const ops::Rotation& rotation) {
+  const at::Tensor y = is_softmax() ? ops::softmax_attention(q, k, v, rotation.cos, rotation.sin)
+                       : pola_
+                           ? pola_(q, k, v, rotation)
                            : ops::linear_attention(q, k, v, rotation.cos, rotation.sin, operator_);
   return y.transpose(1, 2).flatten(2);  // (B, N, C), a view
 }

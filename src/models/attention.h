@@ -11,6 +11,7 @@
 
 #include "models/config.h"
 #include "models/layers.h"
+#include "models/pola.h"
 #include "ops/linear_attention.h"
 #include "ops/rope.h"
 
@@ -32,8 +33,9 @@ struct AttentionInputs {
 };
 using AttentionObserver = std::function<void(const AttentionInputs&)>;
 
-/// out_proj(LayerNorm(y + lepe) * SiLU(g)), where q, k, v, g = split(qkvg(x)), y is linear or
-/// softmax attention of q, k, v per head and lepe a depthwise 5x5 convolution of v.
+/// out_proj(LayerNorm(y + lepe) * SiLU(g)), where q, k, v, g = split(qkvg(x)), y is linear,
+/// polarity-aware (models/pola.h) or softmax attention of q, k, v per head, and lepe a depthwise
+/// 5x5 convolution of v.
 ///
 /// Without the gate qkvg gives q, k, v alone; without lepe that term is left out. Between the two
 /// projections everything is computed and kept in float32 (float64 for a float64 module), also
@@ -60,11 +62,12 @@ class AttentionImpl : public torch::nn::Module {
   at::Tensor attend(const at::Tensor& q,
                     const at::Tensor& k,
                     const at::Tensor& v,
-                    const ops::Rotation& rotation) const;
+                    const ops::Rotation& rotation);
 
   AttentionOptions options_;
   ops::LinearAttentionOptions operator_;
   Linear qkvg_;
+  Pola pola_{nullptr};
   Conv2d lepe_{nullptr};
   Linear out_proj_;
   LayerNorm ln_;

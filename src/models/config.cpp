@@ -137,11 +137,6 @@ void resolve_rest(const ModelConfig& config, const ZooRow* row, ResolvedModel& m
   model.super_resolution = resolve(config.super_resolution);
   model.super_resolution.drop_path = config.drop_path.value_or(0);
   model.implementation = config.implementation;
-  if (config.attention.feature_map == AttentionMap::pola) {
-    throw Fault{"attention",
-                "feature_map pola is not built yet; use relu_split, cosine, softmax, elu, "
-                "relu or focused"};
-  }
 }
 
 ResolvedModel resolve_or_fault(const ModelConfig& config) {

@@ -13,9 +13,13 @@ int64_t mixing(const BlockShape& block, int64_t tokens) {
   if (block.kind == BlockKind::softmax || map == AttentionMap::softmax) {
     return 2 * tokens * block.dim;
   }
+  const int64_t head_dim = block.dim / block.heads;
+  if (map == AttentionMap::pola) {
+    return 2 * 2 * block.dim * (1 + head_dim);  // two normalisers, half of the values for each
+  }
   const bool split = map == AttentionMap::relu_split || map == AttentionMap::cosine;
   const int64_t features = (split ? 2 : 1) * block.dim;
-  return features * (1 + 2 * (block.dim / block.heads));
+  return features * (1 + 2 * head_dim);
 }
 
 void describe_attention(const BlockShape& block,
@@ -23,6 +27,9 @@ void describe_attention(const BlockShape& block,
                         DescriptionWriter& writer) {
   const int64_t dim = block.dim;
   writer.linear(name + ".qkvg", dim, (block.attention.gate ? 4 : 3) * dim);
+  if (block.kind == BlockKind::linear && block.attention.feature_map == AttentionMap::pola) {
+    writer.elementwise(name + ".pola", "pow", 2 * dim, 2 * dim);  // power and scale, dim each
+  }
   writer.matmul(name, dim, mixing(block, writer.size.count()));
   if (block.attention.lepe) {
     writer.conv(name + ".lepe", {.in = dim, .out = dim, .kernel = 5, .groups = dim});

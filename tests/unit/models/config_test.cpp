@@ -76,7 +76,6 @@ TEST(ModelConfig, ImpossibleSizesNameTheirPlace) {
   EXPECT_NE(message_of("stage_kinds: [l, l, v, x]").find("'x'"), std::string::npos);
   EXPECT_NE(message_of("stage_kinds: [lll, l, v, v]").find("'lll'"), std::string::npos);
   EXPECT_NE(message_of("mlp_ratio: 1e9").find("mlp_ratio"), std::string::npos);
-  EXPECT_NE(message_of("attention: {feature_map: pola}").find("pola"), std::string::npos);
   EXPECT_NE(message_of("attention: {feature_map: relu_splt}").find("relu_split"),
             std::string::npos);
 }

@@ -25,6 +25,7 @@ TEST(Describe, CountsTheParametersOfTheBuiltModel) {
     EXPECT_EQ(describe(resolve(config), Task::classification, 32, 32).parameters(),
               parameters_of(*small_model(1, config)));
   }
+  config.attention.feature_map = AttentionMap::pola;
   config.layer_scale.emplace();
   EXPECT_EQ(describe(resolve(config), Task::classification, 32, 32).parameters(),
             parameters_of(*small_model(1, config)));
