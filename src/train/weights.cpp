@@ -73,7 +73,8 @@ Weights from_bare_file(const fs::path& path,
   } else if (!named) {
     weights.recipe.model = recognise_model(weights.raw, path.string());
   }
-  if (weights.recipe.model.num_classes == 0) {
+  if (weights.recipe.model.num_classes == 0 &&
+      weights.recipe.task == models::Task::classification) {
     weights.recipe.model.num_classes = recognise_model(weights.raw, path.string()).num_classes;
   }
   return weights;

@@ -1,11 +1,12 @@
 """Pictures in, classes out, whatever the pictures are like."""
 
 import json
+import subprocess
 
 import pytest
 from PIL import Image
 
-from conftest import read_json, run
+from conftest import PROGRAM, read_json, run
 
 
 @pytest.fixture
@@ -69,3 +70,43 @@ def test_a_picture_alone_and_in_company_get_the_same_answer(trained, pictures, t
     for left, right in zip(one["top"], same["top"]):
         assert left["label"] == right["label"]
         assert abs(left["probability"] - right["probability"]) < 1e-5
+
+
+def test_many_pictures_stay_in_order_with_bad_ones_among_them(trained, tmp_path):
+    names = []
+    for i in range(150):
+        names.append(tmp_path / f"{149 - i:03d}.png")  # not the order of names
+        if i % 10 == 3:
+            names[-1].write_text("no picture")
+        else:
+            Image.new("RGB", (20 + i % 7, 33), (i, 255 - i, 90)).save(names[-1])
+    listed = "\n".join(map(str, names)) + "\n"
+    result = run("predict", "-", "--checkpoint", trained, "--jsonl", "--threads", 2,
+                 "--json", tmp_path / "p.json", input=listed)
+    assert result.status == 1
+    good = [str(name) for i, name in enumerate(names) if i % 10 != 3]
+    assert [json.loads(line)["path"] for line in result.out.splitlines()] == good
+    report = read_json(tmp_path / "p.json")
+    assert [entry["path"] for entry in report["skipped"]] == [
+        str(name) for i, name in enumerate(names) if i % 10 == 3]
+    speed = report["speed"]
+    assert speed["pictures"] == 150 and speed["cores"] == 2
+    spent = speed["core_seconds"]
+    assert spent["decode"] > 0 and spent["model"] > 0
+    assert abs(speed["share_of_possible"] - sum(spent.values()) / (2 * speed["wall_seconds"])) < 1e-9
+    # One thread, another division into batches: the same answers.
+    alone = run("predict", "-", "--checkpoint", trained, "--jsonl", "--threads", 1, input=listed)
+    for left, right in zip(result.out.splitlines(), alone.out.splitlines()):
+        left, right = json.loads(left), json.loads(right)
+        assert left["path"] == right["path"]
+        for one, other in zip(left["top"], right["top"]):
+            assert abs(one["probability"] - other["probability"]) < 1e-5
+
+
+def test_several_processes_on_one_checkpoint(trained, pictures):
+    command = [PROGRAM, "predict", pictures, "--checkpoint", trained, "--jsonl", "--quiet"]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                 for _ in range(4)]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert all(process.returncode == 0 for process in processes), outputs
+    assert len({out for out, _ in outputs}) == 1
