@@ -33,7 +33,10 @@ run_inside() {
   fi
   mount --bind datasets "$root/data"
   printf '\n== doctor\n'
-  chroot_program "$root" doctor
+  chroot_program "$root" doctor | tee "$root/doctor"
+  if grep -q unavailable "$root/doctor"; then
+    fail "a library is missing in the bundle: see the lines above"
+  fi
   printf '\n== predict\n'
   chroot_program "$root" predict /data/digits/val/7 --checkpoint /digits.safetensors --top 1 \
     --json /tmp/predict.json | tail -n 3

@@ -20,24 +20,29 @@ fail() {
   exit 1
 }
 
+# LibTorch's, and CUDA's, which come with it.
+readonly kOfLibTorch='^lib(torch|c10|nccl|nv|cu(da|pti|blas|dnn|fft|file|rand|solver|sparse))[A-Za-z0-9_]*\.so'
+
 # Lines "name path" of the shared libraries that files need, LibTorch's and glibc's left out.
 libraries_needed() {
-  LD_LIBRARY_PATH="$1/lib" ldd "${@:2}" | awk -v own="$1/" -v torch="$torch/" -v pattern="$kOfTheMachine" '
+  LD_LIBRARY_PATH="$1/lib" ldd "${@:2}" | awk -v own="$1/" -v torch="$torch/" \
+    -v machine="$kOfTheMachine" -v libtorch="$kOfLibTorch" '
     $2 == "=>" && $3 == "not" { print "missing " $1 > "/dev/stderr"; exit 1 }
-    $2 == "=>" && $1 !~ pattern && index($3, own) != 1 && index($3, torch) != 1 &&
-      $3 !~ "/nvidia/" { print $1, $3 }' | sort -u
+    $2 == "=>" && $1 !~ machine && $1 !~ libtorch && index($3, own) != 1 &&
+      index($3, torch) != 1 { print $1, $3 }' | sort -u
 }
 
-# Whose the libraries are: a line per Debian package, and its copyright file.
+# Whose the libraries are: a line "name package" each, and the packages' copyright files.
+# note_packages LIST FOLDER
 note_packages() {
   local name path package
+  # Debian knows a file below /usr/lib by either name that it has.
+  cut -d' ' -f2 "$1" | xargs realpath | sed 'p;s#^/usr##' | xargs dpkg -S 2>/dev/null |
+    sed 's#: .*/# #;s#:[a-z0-9]* # #' | sort -u >"$1.owners"
   while read -r name path; do
-    package=$(dpkg -S "$(realpath "$path")" 2>/dev/null | head -n 1 | cut -d: -f1) || true
-    if [[ -z "$package" ]]; then
-      package=$(dpkg -S "${path#/usr}" "$path" 2>/dev/null | head -n 1 | cut -d: -f1) || true
-    fi
+    package=$(awk -v file="$(basename "$(realpath "$path")")" '$2 == file { print $1; exit }' "$1.owners")
     [[ -n "$package" ]] || fail "$path: of no Debian package; its licence is not known"
-    printf '%s %s %s\n' "$name" "$package" "$(dpkg-query -W -f='${Version}' "$package")"
+    printf '%s %s\n' "$name" "$package"
     cp -Ln "/usr/share/doc/$package/copyright" "$2/$package" 2>/dev/null || true
   done <"$1" | sort -u
 }
@@ -61,6 +66,8 @@ if ((build)); then
   scripts/build.sh release
 fi
 [[ -x "$kBuild/nalaformer" ]] || fail "$kBuild holds no program: run scripts/package.sh without --no-build"
+
+command -v xz >/dev/null || fail "xz was not found (Debian: xz-utils)"
 
 version=$(sed -n 's/^project(nalaformer VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 torch=$(sed -n 's/^NALA_TORCH_DIR:PATH=//p' "$kBuild/CMakeCache.txt")
