@@ -10,6 +10,7 @@ int run_predict(int argc, char** argv);
 int run_export(int argc, char** argv);
 int run_info(int argc, char** argv);
 int run_bench(int argc, char** argv);
+int run_analyze(int argc, char** argv);
 int run_data(int argc, char** argv);
 int run_config(int argc, char** argv);
 int run_doctor(int argc, char** argv);

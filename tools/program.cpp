@@ -24,13 +24,14 @@ struct Command {
   int (*run)(int argc, char** argv);
 };
 
-constexpr std::array<Command, 10> kCommands{{
+constexpr std::array<Command, 11> kCommands{{
     {"train", "train a network as a configuration says; resumes by itself", run_train},
     {"eval", "measure a checkpoint on a validation set", run_eval},
     {"predict", "classify, segment or enlarge pictures", run_predict},
     {"export", "write a checkpoint's weights to one file", run_export},
     {"info", "parameters, multiply-adds and memory of a model, layer by layer", run_info},
     {"bench", "speed and memory of operators, networks and training steps", run_bench},
+    {"analyze", "the paper's observations as figures and numbers", run_analyze},
     {"reproduce", "run what a table of the paper needs, beside the published values",
      run_reproduce},
     {"data", "check a data set; prepare the demo data", run_data},

@@ -62,8 +62,10 @@ void measure_rank(const at::Tensor& similarity, KernelMeasures& measures) {
                            static_cast<double>(std::max(rows.size(0), rows.size(1))) *
                            std::numeric_limits<double>::epsilon();
   measures.rank = singular.gt(tolerance).sum().item<int64_t>();
-  const at::Tensor share = singular / singular.sum();
-  measures.effective_rank = std::exp(-share.xlogy(share).sum().item<double>());
+  if (measures.rank > 0) {
+    const at::Tensor share = singular / singular.sum();
+    measures.effective_rank = std::exp(-share.xlogy(share).sum().item<double>());
+  }
 }
 
 }  // namespace
@@ -88,7 +90,8 @@ KernelMeasures measure_kernel(const Kernel& kernel,
   measures.correlation_with_inner = pearson(values_of(similarity), values_of(inner));
   measures.nullified_pairs =
       similarity.eq(0).logical_and(inner.ne(0)).to(at::kDouble).mean().item<double>();
-  measures.smallest = (similarity.min() / similarity.max()).item<double>();
+  const double largest = similarity.max().item<double>();
+  measures.smallest = largest > 0 ? similarity.min().item<double>() / largest : 0;
   measure_rank(similarity, measures);
   return measures;
 }

@@ -31,7 +31,8 @@ struct KernelMeasures {
   double effective_rank = 0;
 };
 
-/// Time and memory grow with n N d: give samples of a few hundred.
+/// Correlations of what is constant, as of a single pair, are NaN. Time and memory grow with n N d:
+/// give samples of a few hundred.
 KernelMeasures measure_kernel(const Kernel& kernel, const at::Tensor& q, const at::Tensor& k);
 
 }  // namespace nala::analysis

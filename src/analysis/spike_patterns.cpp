@@ -32,7 +32,15 @@ std::vector<double> direction(const PatternOptions& options, Rng& rng) {
 }  // namespace
 
 std::string_view name_of(Pattern pattern) {
-  return pattern == Pattern::spikes ? "spikes" : "isotropic";
+  switch (pattern) {
+    case Pattern::spikes:
+      return "spikes";
+    case Pattern::isotropic:
+      return "isotropic";
+    case Pattern::normal:
+      return "normal";
+  }
+  return "";
 }
 
 at::Tensor spike_patterns(const PatternOptions& options, Role role, int64_t count) {
@@ -48,8 +56,9 @@ at::Tensor spike_patterns(const PatternOptions& options, Role role, int64_t coun
     for (const double value : x) {
       square += value * value;
     }
+    const double factor = options.pattern == Pattern::normal ? 1 : norm / std::sqrt(square);
     for (const double value : x) {
-      *out++ = static_cast<float>(value * norm / std::sqrt(square));
+      *out++ = static_cast<float>(value * factor);
     }
   }
   return result;

@@ -10,8 +10,9 @@ namespace nala::analysis {
 
 /// How directions are drawn.
 enum class Pattern {
-  spikes,    ///< a few channels of +-1 over a floor of 0.1 normal: what softmax attention meets
-  isotropic  ///< uniform on the sphere: no channel stands out
+  spikes,     ///< a few channels of +-1 over a floor of 0.1 normal: what softmax attention meets
+  isotropic,  ///< uniform on the sphere: no channel stands out
+  normal      ///< standard normal channels: norms near sqrt(width), whatever is stated below
 };
 std::string_view name_of(Pattern pattern);
 

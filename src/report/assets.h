@@ -39,6 +39,7 @@ figure{margin:0}
 .mark{stroke:var(--card);stroke-width:.8}
 .line.s0{stroke:var(--s0)}.line.s1{stroke:var(--s1)}.line.s2{stroke:var(--s2)}.line.s3{stroke:var(--s3)}
 .mark.s0{fill:var(--s0)}.mark.s1{fill:var(--s1)}.mark.s2{fill:var(--s2)}.mark.s3{fill:var(--s3)}
+.dots{stroke:none;fill-opacity:.3}
 .cursor{stroke:var(--soft);stroke-dasharray:3 3}
 .none{color:var(--soft);margin:24px 4px}
 .tip{position:absolute;z-index:1;pointer-events:none;background:var(--tip);color:var(--tiptext);border-radius:6px;padding:4px 9px;

@@ -24,6 +24,7 @@ constexpr double kBottom = 38;
 constexpr int kIntervals = 300;
 constexpr double kLogarithmicRatio = 20;
 constexpr size_t kMarkersUpTo = 60;
+constexpr size_t kDots = 1500;
 // Beyond these sizes the arithmetic of an axis would leave the range of double.
 constexpr double kLargest = 1e100;
 constexpr double kSmallest = 1e-100;
@@ -92,7 +93,21 @@ Axis value_axis(const std::vector<double>& sorted) {
   return axis;
 }
 
-Axis step_axis(const Chart& chart) {
+// 1, 2 and 5 times the powers of ten between the ends of the axis.
+std::vector<double> ticks_between(double low, double high) {
+  std::vector<double> ticks;
+  for (double power = std::floor(std::log10(low)); power <= std::log10(high); ++power) {
+    for (const double factor : {1.0, 2.0, 5.0}) {
+      const double tick = factor * std::pow(10, power);
+      if (tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9)) {
+        ticks.push_back(tick);
+      }
+    }
+  }
+  return ticks.empty() ? std::vector<double>{low} : ticks;
+}
+
+Axis horizontal_axis(const Chart& chart) {
   double low = std::numeric_limits<double>::infinity();
   double high = -low;
   for (const Series& series : chart.series) {
@@ -103,6 +118,11 @@ Axis step_axis(const Chart& chart) {
   }
   Axis axis{.start = kLeft, .end = kWidth - kRight};
   std::tie(axis.low, axis.high) = widened(low, high);
+  if (chart.log_x && axis.low >= kSmallest) {
+    axis.logarithmic = true;
+    axis.ticks = ticks_between(axis.low, axis.high);
+    return axis;
+  }
   for (const double tick : axis_ticks(axis.low, axis.high, 6)) {
     if (tick >= axis.low && tick <= axis.high && tick == std::floor(tick)) {
       axis.ticks.push_back(tick);
@@ -135,6 +155,16 @@ std::vector<Point> thinned(const std::vector<Point>& points) {
     if (low != high) {
       kept.push_back(*std::max(low, high));
     }
+  }
+  return kept;
+}
+
+// Evenly picked: a cloud has no extremes to keep, but a density.
+std::vector<Point> thinned_dots(const std::vector<Point>& points) {
+  std::vector<Point> kept;
+  const size_t count = std::min(points.size(), kDots);
+  for (size_t i = 0; i < count; ++i) {
+    kept.push_back(points[i * points.size() / count]);
   }
   return kept;
 }
@@ -189,7 +219,21 @@ bool has_lone_point(const std::vector<Point>& points) {
   return lone || run == 1;
 }
 
+std::string drawn_dots(const Series& series, const Frame& frame) {
+  std::string path;
+  for (const Point& point : series.points) {
+    if (drawable(point)) {
+      path += "M" + coordinate(frame.x.place(point.x) - 1.2) + " " +
+              coordinate(frame.y.place(point.y)) + "a1.2 1.2 0 1 0 2.4 0a1.2 1.2 0 1 0 -2.4 0";
+    }
+  }
+  return "<path class=\"mark dots s" + std::to_string(series.slot) + "\" d=\"" + path + "\"/>";
+}
+
 std::string drawn_series(const Series& series, const Frame& frame) {
+  if (series.dots) {
+    return drawn_dots(series, frame);
+  }
   const std::string slot = std::to_string(series.slot);
   std::string out = "<path class=\"line s" + slot + (series.faint ? " faint" : "") + "\" d=\"" +
                     line_path(series.points, frame) + "\"/>";
@@ -204,13 +248,24 @@ std::string text_at(double x, double y, std::string_view anchor, std::string_vie
          std::string(anchor) + "\">" + escape_html(text) + "</text>";
 }
 
+// As many digits as tell neighbouring ticks apart.
+int digits_of(const std::vector<double>& ticks) {
+  if (ticks.size() < 2) {
+    return 4;
+  }
+  const double size = std::max(std::abs(ticks.front()), std::abs(ticks.back()));
+  const double step = ticks[1] - ticks[0];
+  return std::clamp(static_cast<int>(std::ceil(std::log10(size / step))) + 1, 4, 7);
+}
+
 std::string drawn_axes(const Chart& chart, const Frame& frame) {
   std::string out;
+  const int digits = frame.y.logarithmic ? 4 : digits_of(frame.y.ticks);
   for (const double tick : frame.y.ticks) {
     const double y = frame.y.place(tick);
     out += "<path class=\"grid\" d=\"M" + coordinate(kLeft) + " " + coordinate(y) + "H" +
            coordinate(kWidth - kRight) + "\"/>" +
-           text_at(kLeft - 6, y + 4.5, "end", format_number(tick));
+           text_at(kLeft - 6, y + 4.5, "end", format_number(tick, digits));
   }
   const double floor = kHeight - kBottom;
   for (const double tick : frame.x.ticks) {
@@ -228,7 +283,7 @@ std::string pointer_data(const Chart& chart, const Frame& frame) {
   for (const Series& series : chart.series) {
     auto points = nlohmann::ordered_json::array();
     for (const Point& point : series.points) {
-      if (drawable(point)) {
+      if (drawable(point) && !series.dots) {
         points.push_back({format_number(point.x), format_number(point.y, 5),
                           std::round(frame.x.place(point.x) * 10) / 10,
                           std::round(frame.y.place(point.y) * 10) / 10});
@@ -247,8 +302,12 @@ std::string legend(const Chart& chart) {
   std::string out = "<span class=\"legend\">";
   for (const Series& series : chart.series) {
     const std::string slot = std::to_string(series.slot);
-    out += "<span><svg viewBox=\"0 0 22 10\" aria-hidden=\"true\"><path class=\"line s" + slot +
-           (series.faint ? " faint" : "") + "\" d=\"M0 5H22\"/>";
+    out += "<span><svg viewBox=\"0 0 22 10\" aria-hidden=\"true\">";
+    if (series.dots) {
+      out += "<path class=\"mark dots s" + slot + "\" d=\"" + marker(0, 11, 5) + "\"/>";
+    } else {
+      out += "<path class=\"line s" + slot + (series.faint ? " faint" : "") + "\" d=\"M0 5H22\"/>";
+    }
     if (series.markers) {
       out += "<path class=\"mark s" + slot + "\" d=\"" + marker(series.slot, 11, 5) + "\"/>";
     }
@@ -312,14 +371,15 @@ std::string render_chart(const Chart& chart) {
     return opening(chart, "") + "<p class=\"none\">No values yet.</p></figure>";
   }
   Chart drawn = chart;
-  // Faint lines first, so that they lie below.
+  // Clouds and faint lines first, so that they lie below.
+  const auto depth = [](const Series& series) { return series.dots ? 0 : series.faint ? 1 : 2; };
   std::stable_sort(drawn.series.begin(), drawn.series.end(),
-                   [](const Series& a, const Series& b) { return a.faint && !b.faint; });
-  const Frame frame{.x = step_axis(drawn), .y = value_axis(values)};
+                   [&](const Series& a, const Series& b) { return depth(a) < depth(b); });
+  const Frame frame{.x = horizontal_axis(drawn), .y = value_axis(values)};
   std::string lines;
   for (Series& series : drawn.series) {
     series.slot = std::clamp(series.slot, 0, kSlots - 1);
-    series.points = thinned(series.points);
+    series.points = series.dots ? thinned_dots(series.points) : thinned(series.points);
     lines += drawn_series(series, frame);
   }
   return opening(drawn, frame.y.logarithmic ? " <small>log scale</small>" : "") +

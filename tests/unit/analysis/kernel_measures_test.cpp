@@ -66,5 +66,16 @@ TEST(KernelMeasures, InformationByHand) {
   EXPECT_EQ(m.rank, 1);
 }
 
+// Opposite directions: relu has nothing left, and nothing breaks.
+TEST(KernelMeasures, OfNothing) {
+  const at::Tensor q = at::ones({1, 4});
+  const KernelMeasures m = measure_kernel({.map = ops::FeatureMap::relu}, q, -q);
+  EXPECT_EQ(m.information_kept, 0);
+  EXPECT_EQ(m.smallest, 0);
+  EXPECT_EQ(m.rank, 0);
+  EXPECT_EQ(m.effective_rank, 0);
+  EXPECT_EQ(m.nullified_pairs, 1);
+}
+
 }  // namespace
 }  // namespace nala::analysis
