@@ -17,7 +17,10 @@ MapBackboneImpl::MapBackboneImpl(const ResolvedModel& model) : trunk_(*this, mod
 }
 
 FeatureMaps MapBackboneImpl::forward(const at::Tensor& images, const ForwardContext& context) {
-  FeatureMaps maps = trunk_.features(images, context);
+  return outputs(trunk_.features(images, context));
+}
+
+FeatureMaps MapBackboneImpl::outputs(FeatureMaps maps) {
   for (size_t i = 0; i < norms_.size(); ++i) {
     maps[i] = map_of(norms_[i](tokens_of(maps[i])), maps[i].size(2), maps[i].size(3));
   }
@@ -52,7 +55,14 @@ Segmenter::Segmenter(const ResolvedModel& model)
 }
 
 Outputs Segmenter::forward(const at::Tensor& images, const ForwardContext& context) {
-  const FeatureMaps maps = backbone_(images, context);
+  return decode(backbone_(images, context), context);
+}
+
+Outputs Segmenter::forward_maps(const FeatureMaps& maps, const ForwardContext& context) {
+  return decode(backbone_->outputs(maps), context);
+}
+
+Outputs Segmenter::decode(const FeatureMaps& maps, const ForwardContext& context) {
   Outputs outputs;
   outputs.main = uper_head_ ? uper_head_(maps, context) : fpn_head_(neck_(maps), context);
   if (auxiliary_head_ && is_training()) {

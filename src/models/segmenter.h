@@ -15,6 +15,8 @@ class MapBackboneImpl : public torch::nn::Module {
  public:
   explicit MapBackboneImpl(const ResolvedModel& model);
   FeatureMaps forward(const at::Tensor& images, const ForwardContext& context);
+  /// What forward() makes of the trunk's maps.
+  FeatureMaps outputs(FeatureMaps maps);
 
  private:
   Backbone trunk_;
@@ -30,8 +32,12 @@ class Segmenter : public Model {
   /// Logits (B, classes, ceil(H/4), ceil(W/4)); auxiliary, in training mode alone: the same at the
   /// size of the third map.
   Outputs forward(const at::Tensor& images, const ForwardContext& context) override;
+  /// The same from the maps of the backbone's four stages, before their norms.
+  Outputs forward_maps(const FeatureMaps& maps, const ForwardContext& context);
 
  private:
+  Outputs decode(const FeatureMaps& maps, const ForwardContext& context);
+
   MapBackbone backbone_;
   FpnNeck neck_{nullptr};
   FpnHead fpn_head_{nullptr};

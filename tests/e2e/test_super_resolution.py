@@ -186,7 +186,7 @@ def test_subimages_are_a_set_of_their_own(root, tmp_path):
 
 
 def test_memory_table(tmp_path):
-    result = run("reproduce", "memory", "--sides", "8,12,16", "--output", tmp_path, "--json",
+    result = run("reproduce", "memory", "--sides", "8,8x18,16", "--output", tmp_path, "--json",
                  tmp_path / "m.json", "model.super_resolution.size=custom",
                  "model.super_resolution.channels=8", "model.super_resolution.groups=[1]",
                  "model.super_resolution.heads=1")
@@ -194,6 +194,10 @@ def test_memory_table(tmp_path):
     table = read_json(tmp_path / "m.json")
     assert len(table["rows"]) == 2 * 3 * 3
     assert all(row["peak_bytes"] > 0 for row in table["rows"])
+    assert {row["tokens"] for row in table["rows"]} == {64, 144, 256}
+    growth = {(row["subject"], row["kind"]): row["memory"] for row in table["growth"]}
+    assert growth["attention", "nala"] < 1.2
+    assert growth["attention", "softmax, materialised"] > 1.4
     assert "softmax, fused" in (tmp_path / "memory.html").read_text()
     assert len((tmp_path / "memory.csv").read_text().splitlines()) == 19
     assert run("reproduce", "nothing").status == 2

@@ -9,6 +9,7 @@
 #include "command_line.h"
 #include "core/error.h"
 #include "core/number_text.h"
+#include "inference/fuse.h"
 #include "models/model.h"
 #include "models/zoo.h"
 #include "train/amp.h"
@@ -46,6 +47,13 @@ Subject subject_of(const train::Recipe& recipe,
   return subject;
 }
 
+// What to measure.
+struct Setting {
+  int64_t batch;
+  at::ScalarType dtype;
+  bool fused;
+};
+
 struct Row {
   int64_t batch;
   at::ScalarType dtype;
@@ -53,29 +61,40 @@ struct Row {
   int64_t peak_bytes;
 };
 
+// Puts the fused form in the model's place, which keeps half precision to its products.
+void fuse(Subject& subject, const train::Recipe& recipe) {
+  subject.model->eval();
+  subject.model = inference::fused(subject.model, recipe.model,
+                                   subject.amp == train::Amp::bf16 ? ops::cpu::Precision::bfloat16
+                                                                   : ops::cpu::Precision::float32);
+  subject.amp = train::Amp::none;
+}
+
 Row measure_inference(const train::Recipe& recipe,
-                      int64_t batch,
-                      at::ScalarType dtype,
+                      const Setting& setting,
                       at::Device device,
                       const Repetition& repetition) {
-  const Subject subject = subject_of(recipe, batch, dtype, device);
+  Subject subject = subject_of(recipe, setting.batch, setting.dtype, device);
   subject.model->eval();
+  if (setting.fused) {
+    fuse(subject, recipe);
+  }
   const at::NoGradGuard no_grad;
   const auto run = [&] {
     const train::AutocastScope scope(subject.amp, device.type());
     subject.model->forward(subject.images, {});
   };
   const int64_t peak = peak_extra_bytes(run);
-  return {batch, dtype, time_work(run, device, repetition), peak};
+  return {setting.batch, setting.dtype, time_work(run, device, repetition), peak};
 }
 
 // Forward, loss, backward and the update; the recipe's optimizer, labels drawn once.
 Row measure_training(const train::Recipe& recipe,
-                     int64_t batch,
-                     at::ScalarType dtype,
+                     const Setting& setting,
                      at::Device device,
                      const Repetition& repetition) {
-  const Subject subject = subject_of(recipe, batch, dtype, device);
+  const int64_t batch = setting.batch;
+  const Subject subject = subject_of(recipe, batch, setting.dtype, device);
   subject.model->train();
   train::Optimizer optimizer(
       recipe.optimizer, train::parameter_groups(*subject.model, recipe.optimizer.weight_decay));
@@ -94,11 +113,10 @@ Row measure_training(const train::Recipe& recipe,
   };
   run();  // moments are made by the first step
   const int64_t peak = peak_extra_bytes(run);
-  return {batch, dtype, time_work(run, device, repetition), peak};
+  return {batch, setting.dtype, time_work(run, device, repetition), peak};
 }
 
-using Measure =
-    Row (*)(const train::Recipe&, int64_t, at::ScalarType, at::Device, const Repetition&);
+using Measure = Row (*)(const train::Recipe&, const Setting&, at::Device, const Repetition&);
 
 void print_heading(const std::string& title) {
   std::printf("%s\n\n%-9s %6s %12s %30s %12s\n", title.c_str(), "dtype", "batch", "pictures/s",
@@ -136,7 +154,8 @@ int run(const CommandText& text, const Measure measure, int argc, char** argv) {
         add("batch", "pictures at once", value<std::string>()->default_value("1,16"), "LIST")(
             "dtype", "float32, bfloat16, float16 (half precision by autocast)",
             value<std::string>()->default_value("float32"),
-            "LIST")("seconds", "time to spend on each row", value<double>()->default_value("3"));
+            "LIST")("seconds", "time to spend on each row", value<double>()->default_value("3"))(
+            "fused", "bench model: the fused inference form (CPU)");
       },
       argc, argv);
   if (line.help_shown()) {
@@ -159,7 +178,9 @@ int run(const CommandText& text, const Measure measure, int argc, char** argv) {
   ordered_json rows = ordered_json::array();
   for (const std::string& dtype : split_list(line.get<std::string>("dtype"))) {
     for (const int64_t batch : integers_of("batch", line.get<std::string>("batch"))) {
-      const Row row = measure(recipe, batch, dtype_named(dtype), device, repetition);
+      const Row row =
+          measure(recipe, {.batch = batch, .dtype = dtype_named(dtype), .fused = line.has("fused")},
+                  device, repetition);
       print_row(row);
       rows.push_back(to_json(recipe, row));
     }

@@ -36,11 +36,12 @@ class Materialised {
 
 using Work = std::function<void()>;
 
-Work attention_work(const models::ModelConfig& config, MemoryKind kind, int64_t side) {
+Work attention_work(const models::ModelConfig& config, MemoryKind kind, PictureSize size) {
   const models::SuperResolutionSizes sizes = models::resolve(config).super_resolution;
-  const ops::Rotation rotation = ops::rope_tables(ops::rope_angle(sizes.head_dim()), side, side);
+  const ops::Rotation rotation =
+      ops::rope_tables(ops::rope_angle(sizes.head_dim()), size.height, size.width);
   const at::Tensor packed =
-      at::randn({1, side * side, 3, sizes.heads, sizes.head_dim()});  // (1, N, 3, h, d)
+      at::randn({1, size.tokens(), 3, sizes.heads, sizes.head_dim()});  // (1, N, 3, h, d)
   return [=] {
     const auto part = [&](int64_t i) { return packed.select(2, i).transpose(1, 2); };
     if (kind == MemoryKind::nala) {
@@ -51,14 +52,14 @@ Work attention_work(const models::ModelConfig& config, MemoryKind kind, int64_t 
   };
 }
 
-Work network_work(models::ModelConfig config, MemoryKind kind, int64_t side) {
+Work network_work(models::ModelConfig config, MemoryKind kind, PictureSize size) {
   if (kind != MemoryKind::nala) {
     config.attention.feature_map = models::AttentionMap::softmax;
   }
   const auto model = models::build_model(config, models::Task::super_resolution, 0);
   model->eval();
-  const at::Tensor image = at::rand({1, config.in_channels, side, side})
-                               .contiguous(at::MemoryFormat::ChannelsLast);  // (1, 3, side, side)
+  const at::Tensor image = at::rand({1, config.in_channels, size.height, size.width})
+                               .contiguous(at::MemoryFormat::ChannelsLast);  // (1, 3, H, W)
   return [=] { model->forward(image, {}); };
 }
 
@@ -74,13 +75,13 @@ class Series {
   Series(const MemoryOptions& options, MemorySubject subject)
       : options_(options), subject_(subject) {}
 
-  void add(MemoryKind kind, int64_t side) {
-    MemoryRow row = expected(kind, side * side);
+  void add(MemoryKind kind, PictureSize size) {
+    MemoryRow row = expected(kind, size.tokens());
     const bool first = !last_.at(static_cast<size_t>(kind)).has_value();
     if (first || row.bytes <= options_.bytes) {
       const Work work = subject_ == MemorySubject::attention
-                            ? attention_work(options_.model, kind, side)
-                            : network_work(options_.model, kind, side);
+                            ? attention_work(options_.model, kind, size)
+                            : network_work(options_.model, kind, size);
       if (first || row.milliseconds <= 1e3 * options_.seconds) {
         measure(kind, work, row);
       }
@@ -150,8 +151,8 @@ std::vector<MemoryRow> measure_memory(const MemoryOptions& options) {
   for (const MemorySubject subject : kSubjects) {
     Series series(options, subject);
     for (const MemoryKind kind : kKinds) {
-      for (const int64_t side : options.sides) {
-        series.add(kind, side);
+      for (const PictureSize size : options.sizes) {
+        series.add(kind, size);
       }
     }
     all.insert(all.end(), series.rows().begin(), series.rows().end());

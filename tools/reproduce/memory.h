@@ -31,11 +31,17 @@ struct MemoryRow {
   bool time_measured = false;
 };
 
+/// Of a low-resolution picture; every pixel is a token.
+struct PictureSize {
+  int64_t height = 0, width = 0;
+  [[nodiscard]] int64_t tokens() const { return height * width; }
+};
+
 struct MemoryOptions {
-  models::ModelConfig model;   ///< a super-resolution network
-  std::vector<int64_t> sides;  ///< of square pictures, ascending; N = side^2
-  double seconds = 60;         ///< a forward that would take longer is computed
-  double bytes = 4e9;          ///< and one that would take more memory
+  models::ModelConfig model;       ///< a super-resolution network
+  std::vector<PictureSize> sizes;  ///< by ascending tokens
+  double seconds = 60;             ///< a forward that would take longer is computed
+  double bytes = 4e9;              ///< and one that would take more memory
 };
 
 /// Runs what the limits allow; smaller sizes first, so that they say what larger ones would take:

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "ops/cpu/kernels.h"
+#include "ops/export.h"
 
 namespace nala::ops::cpu {
 
@@ -19,8 +20,8 @@ struct Chunks {
 
 /// Calls work(i, scratch) for i in 0 ... items - 1 from LibTorch's threads, each with `floats`
 /// floats of its own, aligned to 64 bytes. Threads take the next item as they come free. Rethrows.
-void for_each_item(int64_t items,
-                   size_t floats,
-                   const std::function<void(int64_t item, float* scratch)>& work);
+NALA_OPS_API void for_each_item(int64_t items,
+                                size_t floats,
+                                const std::function<void(int64_t item, float* scratch)>& work);
 
 }  // namespace nala::ops::cpu

@@ -9,25 +9,13 @@
 #include <vector>
 
 #include "ops/cpu/epilogue_rows.h"
+#include "ops/cpu/machine.h"
 
 namespace nala::ops::cpu {
 namespace {
 
 // Rows per piece of work, and per partial sum of the parameters' gradients.
 constexpr int64_t kChunk = 256;
-
-const EpilogueKernels* kernels_of_this_machine() {
-  const auto has_all = [](auto... present) { return (... && (present != 0)); };
-  if (has_all(__builtin_cpu_supports("avx512f"), __builtin_cpu_supports("avx512bw"),
-              __builtin_cpu_supports("avx512vl"), __builtin_cpu_supports("avx512dq"))) {
-    return &kEpilogueAvx512;
-  }
-  if (has_all(__builtin_cpu_supports("avx2"), __builtin_cpu_supports("fma"),
-              __builtin_cpu_supports("f16c"))) {
-    return &kEpilogueAvx2;
-  }
-  return nullptr;
-}
 
 std::optional<RowType> row_type(at::ScalarType dtype) {
   switch (dtype) {
@@ -44,7 +32,7 @@ std::optional<RowType> row_type(at::ScalarType dtype) {
 
 // The kernels, unless one of the tensors is of a dtype that they do not know.
 const EpilogueKernels* kernels_for(std::initializer_list<const at::Tensor*> tensors) {
-  static const EpilogueKernels* const kernels = kernels_of_this_machine();
+  static const EpilogueKernels* const kernels = machine_kernels(Precision::float32).epilogue;
   const bool known = std::ranges::all_of(
       tensors, [](const at::Tensor* x) { return !x->defined() || row_type(x->scalar_type()); });
   return known ? kernels : nullptr;

@@ -5,23 +5,10 @@
 
 #include "ops/arguments.h"
 #include "ops/cpu/chunks.h"
+#include "ops/cpu/machine.h"
 
 namespace nala::ops::cpu {
 namespace {
-
-// Whether a machine has what kernels need ------------------------------------------------------
-
-std::string_view avx512_missing() {
-  const bool present = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  return present ? "" : "the processor has no AVX-512 (F, BW, DQ, VL)";
-}
-
-std::string_view avx2_missing() {
-  const bool present = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                       __builtin_cpu_supports("f16c");
-  return present ? "" : "the processor has no AVX2 with FMA and F16C";
-}
 
 std::string_view refuses(const Problem& problem) {
   const at::ScalarType dtype = problem.q.scalar_type();

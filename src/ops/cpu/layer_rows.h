@@ -1,0 +1,204 @@
+// The functions of ops/cpu/layer_kernels.h that work row by row, for any vector class.
+#pragma once
+
+#include <cstdint>
+
+#include "ops/cpu/layer_elements.h"
+#include "ops/cpu/layer_kernels.h"
+
+namespace nala::ops::cpu {
+
+// Depthwise convolution --------------------------------------------------------------------------
+
+/// Channels c ... of pixel x, where part of the kernel is outside of the row.
+template <class V>
+inline typename V::Reg depthwise_at_border(const DepthwiseRow& p,
+                                           int64_t x,
+                                           int64_t c,
+                                           typename V::Mask mask) {
+  auto sum = V::load(p.bias + c, mask);
+  const int64_t half = p.kernel / 2;
+  for (int64_t ky = 0; ky < p.kernel; ++ky) {
+    for (int64_t kx = 0; kx < p.kernel; ++kx) {
+      const int64_t from = x + kx - half;
+      if (from >= 0 && from < p.width) {
+        sum = V::fma(V::load(p.rows[ky] + from * p.pixel_stride + c, mask),
+                     V::load(p.weights + (ky * p.kernel + kx) * p.weight_stride + c, mask), sum);
+      }
+    }
+  }
+  return sum;
+}
+
+/// One vector of channels of a whole row; its weights stay in registers.
+template <class V, int kKernel>
+inline void depthwise_channels(const DepthwiseRow& p, int64_t c) {
+  constexpr int64_t kHalf = kKernel / 2;
+  const auto mask = lanes_of<V>(p.channels - c);
+  typename V::Reg weights[kKernel * kKernel];
+#pragma GCC unroll 25
+  for (int i = 0; i < kKernel * kKernel; ++i) {
+    weights[i] = V::load(p.weights + i * p.weight_stride + c, mask);
+  }
+  const auto bias = V::load(p.bias + c, mask);
+  for (int64_t x = 0; x < p.width; ++x) {
+    auto sum = bias;
+    if (x < kHalf || x + kHalf >= p.width) {
+      sum = depthwise_at_border<V>(p, x, c, mask);
+    } else {
+      const int64_t from = (x - kHalf) * p.pixel_stride + c;
+#pragma GCC unroll 5
+      for (int ky = 0; ky < kKernel; ++ky) {
+#pragma GCC unroll 5
+        for (int kx = 0; kx < kKernel; ++kx) {
+          sum = V::fma(V::load(p.rows[ky] + from + kx * p.pixel_stride, mask),
+                       weights[ky * kKernel + kx], sum);
+        }
+      }
+    }
+    store_as<V>(p.out, x * p.out_stride + c, mask, sum, p.out_bfloat16);
+  }
+}
+
+template <class V>
+void depthwise_row(const DepthwiseRow& p) {
+  for (int64_t c = 0; c < p.channels; c += V::kWidth) {
+    if (p.kernel == 3) {
+      depthwise_channels<V, 3>(p, c);
+    } else {
+      depthwise_channels<V, 5>(p, c);
+    }
+  }
+}
+
+// Normalisation ----------------------------------------------------------------------------------
+
+template <class V>
+inline float lane_sum(typename V::Reg x) {
+  alignas(64) float lanes[V::kWidth];
+  V::store(lanes, x);
+  for (int step = V::kWidth / 2; step > 0; step /= 2) {
+    for (int i = 0; i < step; ++i) {
+      lanes[i] += lanes[i + step];
+    }
+  }
+  return lanes[0];
+}
+
+/// V::kWidth rows at once: their sums are formed together.
+template <class V>
+inline void normalise_group(const Normalisation& p, int64_t row, int rows) {
+  constexpr int kWidth = V::kWidth;
+  alignas(64) float parts[kWidth * kWidth] = {};
+  alignas(64) float mean[kWidth];
+  alignas(64) float rstd[kWidth];
+  const auto channels = V::set(static_cast<float>(p.channels));
+  for (int r = 0; r < rows; ++r) {
+    const float* x = p.in + (row + r) * p.in_stride;
+    auto sum = V::zero();
+    for (int64_t c = 0; c < p.channels; c += kWidth) {
+      sum = sum + V::load(x + c, lanes_of<V>(p.channels - c));
+    }
+    V::store(parts + r * kWidth, sum);
+  }
+  V::store(mean, V::row_sums(parts) / channels);
+  for (int r = 0; r < rows; ++r) {
+    const float* x = p.in + (row + r) * p.in_stride;
+    auto sum = V::zero();
+    for (int64_t c = 0; c < p.channels; c += kWidth) {
+      const auto mask = lanes_of<V>(p.channels - c);
+      const auto distance = V::keep(mask, V::load(x + c, mask) - V::set(mean[r]));
+      sum = V::fma(distance, distance, sum);
+    }
+    V::store(parts + r * kWidth, sum);
+  }
+  V::store(rstd, V::set(1) / V::sqrt(V::row_sums(parts) / channels + V::set(p.eps)));
+  for (int r = 0; r < rows; ++r) {
+    const float* x = p.in + (row + r) * p.in_stride;
+    for (int64_t c = 0; c < p.channels; c += kWidth) {
+      const auto mask = lanes_of<V>(p.channels - c);
+      const auto value = (V::load(x + c, mask) - V::set(mean[r])) * V::set(rstd[r]);
+      store_as<V>(p.out, (row + r) * p.out_stride + c, mask, value, p.out_bfloat16);
+    }
+  }
+}
+
+template <class V>
+void normalise(const Normalisation& p) {
+  for (int64_t row = 0; row < p.rows; row += V::kWidth) {
+    const int64_t left = p.rows - row;
+    normalise_group<V>(p, row, left < V::kWidth ? static_cast<int>(left) : V::kWidth);
+  }
+}
+
+// Softmax attention ------------------------------------------------------------------------------
+
+template <class V>
+void rotate(const RotatedRows& p) {
+  const auto factor = V::set(p.factor);
+  for (int64_t row = 0; row < p.rows; ++row) {
+    const float* in = p.in + row * p.in_stride;
+    for (int64_t c = 0; c < p.channels; c += V::kWidth) {
+      const auto mask = lanes_of<V>(p.channels - c);
+      auto x = V::load(in + c, mask) * factor;
+      if (p.cos != nullptr) {
+        const auto cos = V::load(p.cos + row * p.channels + c, mask);
+        const auto sin = V::load(p.sin + row * p.channels + c, mask);
+        x = V::fmaddsub(x, cos, V::swap_pairs(x) * sin);
+      }
+      V::store(p.out + row * p.out_stride + c, mask, x);
+    }
+  }
+}
+
+template <class V>
+void softmax_rows(float* x, int64_t stride, int64_t rows, int64_t columns, float* inverse) {
+  for (int64_t row = 0; row < rows; ++row) {
+    float* const values = x + row * stride;
+    auto most = V::set(values[0]);
+    for (int64_t c = 0; c < columns; c += V::kWidth) {
+      const auto mask = lanes_of<V>(columns - c);
+      most = V::max(most, V::select(mask, V::load(values + c, mask), most));
+    }
+    alignas(64) float lanes[V::kWidth];
+    V::store(lanes, most);
+    float maximum = lanes[0];
+    for (int i = 1; i < V::kWidth; ++i) {
+      maximum = lanes[i] > maximum ? lanes[i] : maximum;
+    }
+    auto sum = V::zero();
+    for (int64_t c = 0; c < columns; c += V::kWidth) {
+      const auto mask = lanes_of<V>(columns - c);
+      // Below e^-87 nothing is left beside the largest, which is 1.
+      const auto from_most = V::max(V::set(-87), V::load(values + c, mask) - V::set(maximum));
+      const auto value = V::keep(mask, exp<V>(from_most));
+      V::store(values + c, mask, value);
+      sum = sum + value;
+    }
+    inverse[row] = 1 / lane_sum<V>(sum);
+  }
+}
+
+// Small ones -------------------------------------------------------------------------------------
+
+template <class V>
+void add_rows(const float* x, int64_t stride, int64_t rows, int64_t columns, float* sums) {
+  for (int64_t c = 0; c < columns; c += V::kWidth) {
+    const auto mask = lanes_of<V>(columns - c);
+    auto sum = V::load(sums + c, mask);
+    for (int64_t row = 0; row < rows; ++row) {
+      sum = sum + V::load(x + row * stride + c, mask);
+    }
+    V::store(sums + c, mask, sum);
+  }
+}
+
+template <class V>
+void to_bfloat16(const float* from, int64_t count, uint16_t* to) {
+  for (int64_t i = 0; i < count; i += V::kWidth) {
+    const auto mask = lanes_of<V>(count - i);
+    V::store_bfloat16(to + i, mask, V::load(from + i, mask));
+  }
+}
+
+}  // namespace nala::ops::cpu

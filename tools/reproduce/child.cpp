@@ -1,0 +1,97 @@
+#include "reproduce/child.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+
+namespace nala::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void refuse_child(const char* what) {
+  throw Error(ErrorKind::file, std::string("reproduce: ") + what + ": " + std::strerror(errno));
+}
+
+// A folder for one file, removed at the end.
+class ScratchFolder {
+ public:
+  ScratchFolder() : path_(fs::temp_directory_path() / "nalaformer-XXXXXX") {
+    if (::mkdtemp(path_.data()) == nullptr) {
+      refuse_child("no folder for the result of a command");
+    }
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  [[nodiscard]] fs::path file() const { return fs::path(path_) / "result.json"; }
+
+ private:
+  std::string path_;
+};
+
+// In the new process: never returns.
+[[noreturn]] void become(char* const* arguments, pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (::getppid() == parent && nowhere >= 0 && ::dup2(nowhere, STDOUT_FILENO) >= 0) {
+    ::execv("/proc/self/exe", arguments);
+  }
+  ::_exit(127);
+}
+
+}  // namespace
+
+int run_child(const std::vector<std::string>& words) {
+  std::vector<std::string> all{"nalaformer"};
+  all.insert(all.end(), words.begin(), words.end());
+  std::vector<char*> arguments;
+  for (std::string& word : all) {
+    arguments.push_back(word.data());
+  }
+  arguments.push_back(nullptr);
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child < 0) {
+    refuse_child("cannot start a process");
+  }
+  if (child == 0) {
+    become(arguments.data(), parent);
+  }
+  int raw = 0;
+  while (::waitpid(child, &raw, 0) < 0) {
+    if (errno != EINTR) {
+      refuse_child("cannot wait for a process");
+    }
+  }
+  return WIFSIGNALED(raw) ? 128 + WTERMSIG(raw) : WEXITSTATUS(raw);
+}
+
+nlohmann::json json_of_child(std::vector<std::string> words) {
+  const std::string name = words.at(0);
+  const ScratchFolder scratch;
+  words.insert(words.end(), {"--quiet", "--json", scratch.file().string()});
+  const int status = run_child(words);
+  if (status != 0) {
+    throw Error(ErrorKind::data,
+                "reproduce: " + name + " ended with status " + std::to_string(status));
+  }
+  return nlohmann::json::parse(read_file(scratch.file()));
+}
+
+}  // namespace nala::tools
