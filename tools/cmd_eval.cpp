@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "inference/fuse.h"
 #include "model_loading.h"
 #include "train/task.h"
 
@@ -70,6 +71,20 @@ void move_bicubic(ordered_json& metrics, ordered_json& results) {
   }
 }
 
+// The fused form of a model, after saying how far its results are from the model's own.
+std::shared_ptr<models::Model> fused_form(const train::Recipe& recipe,
+                                          const std::shared_ptr<models::Model>& model) {
+  auto fused =
+      inference::fused(model, recipe.model,
+                       recipe.train.amp == train::Amp::bf16 ? ops::cpu::Precision::bfloat16
+                                                            : ops::cpu::Precision::float32);
+  const double difference = inference::largest_difference(
+      *model, *fused, {1, recipe.model.in_channels, recipe.data.height(), recipe.data.width()});
+  std::printf("fused form: at most %.1e of the largest output away from the plain one\n",
+              difference);
+  return fused;
+}
+
 }  // namespace
 
 int run_eval(int argc, char** argv) {
@@ -83,7 +98,9 @@ int run_eval(int argc, char** argv) {
       [](cxxopts::OptionAdder& add) {
         add("checkpoint", "run folder, checkpoint folder, .safetensors or .pth",
             cxxopts::value<std::string>(), "CKPT")(
-            "weights", "raw, ema or both", cxxopts::value<std::string>()->default_value("both"));
+            "weights", "raw, ema or both", cxxopts::value<std::string>()->default_value("both"))(
+            "fused",
+            "run the fused inference form (CPU), its products in bfloat16 with train.amp=bf16");
       },
       argc, argv);
   if (line.help_shown()) {
@@ -106,9 +123,11 @@ int run_eval(int argc, char** argv) {
     if (choice != weights && (choice != "both" || tensors.empty())) {
       continue;
     }
-    const auto model =
-        build_for_inference(settings.recipe, choose_weights(settings.weights, weights),
-                            settings.weights.source, device);
+    auto model = build_for_inference(settings.recipe, choose_weights(settings.weights, weights),
+                                     settings.weights.source, device);
+    if (line.has("fused")) {
+      model = fused_form(settings.recipe, model);
+    }
     Progress bar("eval " + weights, dataset->size(), 0, !line.quiet() && on_terminal());
     const at::Tensor tally =
         task->tally(*model, loader, device, [&](int64_t done) { bar.update(done); });

@@ -102,7 +102,8 @@ int run_predict(int argc, char** argv) {
                                        "super-resolution: pixels of the input that tiles share",
                                        cxxopts::value<int64_t>()->default_value("16"))(
             "self-ensemble", "super-resolution: mean over eight orientations")(
-            "jsonl", "one JSON object per line on standard output");
+            "jsonl", "one JSON object per line on standard output")(
+            "fused", "fail where the fused form, the default where there is one, cannot run");
       },
       argc, argv);
   if (line.help_shown()) {
@@ -112,7 +113,8 @@ int run_predict(int argc, char** argv) {
   const std::vector<std::string> files = expand_inputs(line.operands());
   const at::Device device = line.start_device();
   const predict::Network network = predict::build_network(
-      load_checkpoint(line, line.text("checkpoint")), line.text("weights"), device);
+      load_checkpoint(line, line.text("checkpoint")), line.text("weights"), device,
+      line.has("fused") ? predict::Form::fused : predict::Form::fused_where_possible);
   const auto predictor = build_predictor(network, files, options);
   const auto count = static_cast<int64_t>(files.size());
   const int cores = at::get_num_threads();

@@ -222,4 +222,12 @@ std::shared_ptr<models::Model> fused(std::shared_ptr<models::Model> model,
   return made;
 }
 
+double largest_difference(models::Model& model, models::Model& other, at::IntArrayRef shape) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor images = at::randn(shape);
+  const at::Tensor expected = model.forward(images, {}).main;
+  const at::Tensor got = other.forward(images, {}).main;
+  return ((got - expected).abs().max() / expected.abs().max()).item<double>();
+}
+
 }  // namespace nala::inference

@@ -25,4 +25,8 @@ std::shared_ptr<models::Model> fused(std::shared_ptr<models::Model> model,
                                      const models::ModelConfig& config,
                                      ops::cpu::Precision precision);
 
+/// The largest difference between the main outputs of two models on the same pictures of noise
+/// (1, channels, height, width), over the largest output of the first.
+double largest_difference(models::Model& model, models::Model& other, at::IntArrayRef shape);
+
 }  // namespace nala::inference

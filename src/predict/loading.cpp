@@ -1,6 +1,7 @@
 #include "predict/loading.h"
 
 #include "core/error.h"
+#include "inference/fuse.h"
 #include "io/state_dict.h"
 
 namespace nala::predict {
@@ -47,12 +48,23 @@ std::shared_ptr<models::Model> build_for_inference(const train::Recipe& recipe,
   return model;
 }
 
-Network build_network(const train::Weights& weights, const std::string& choice, at::Device device) {
-  return {.recipe = weights.recipe,
-          .classes = class_names(weights),
-          .model = build_for_inference(weights.recipe, choose_weights(weights, choice),
-                                       weights.source, device),
-          .device = device};
+Network build_network(const train::Weights& weights,
+                      const std::string& choice,
+                      at::Device device,
+                      Form form) {
+  Network network{.recipe = weights.recipe,
+                  .classes = class_names(weights),
+                  .model = build_for_inference(weights.recipe, choose_weights(weights, choice),
+                                               weights.source, device),
+                  .device = device};
+  const models::ModelConfig& config = weights.recipe.model;
+  const bool fused =
+      form == Form::fused || (form == Form::fused_where_possible &&
+                              inference::refuses(*network.model, models::resolve(config)).empty());
+  if (fused) {
+    network.model = inference::fused(network.model, config, ops::cpu::Precision::float32);
+  }
+  return network;
 }
 
 }  // namespace nala::predict

@@ -33,7 +33,14 @@ struct Network {
   at::Device device = at::kCPU;
 };
 
-/// The network of the chosen weights; see choose_weights() and build_for_inference().
-Network build_network(const train::Weights& weights, const std::string& choice, at::Device device);
+/// How a network is run: as it is trained, or in its fused form (inference/fuse.h).
+enum class Form { plain, fused, fused_where_possible };
+
+/// The network of the chosen weights; see choose_weights() and build_for_inference(). Throws
+/// Error(usage) for a form that the network, the device or the processor does not have.
+Network build_network(const train::Weights& weights,
+                      const std::string& choice,
+                      at::Device device,
+                      Form form = Form::fused_where_possible);
 
 }  // namespace nala::predict
