@@ -1,5 +1,6 @@
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 #include "commands.h"
 #include "core/error.h"
 #include "core/number_text.h"
+#include "export/fold.h"
 #include "export/network_graph.h"
 #include "export/onnx.h"
 #include "export/torchscript.h"
@@ -62,6 +64,8 @@ struct Export {
   const io::NamedTensors& tensors;
   std::filesystem::path output;
   bool half = false;
+  bool fold = false;
+  bool processing = false;
 };
 
 struct Format {
@@ -73,9 +77,7 @@ struct Format {
 };
 
 Run model_runner(std::shared_ptr<models::Model> model) {
-  return [model = std::move(model)](const at::Tensor& images) {
-    return (*model)(images);
-  };
+  return [model = std::move(model)](const at::Tensor& images) { return (*model)(images); };
 }
 
 std::optional<Run> write_as_safetensors(const Export& what) {
@@ -92,9 +94,48 @@ std::optional<Run> write_as_pth(const Export& what) {
                                           what.output.string(), at::kCPU));
 }
 
+bool is_normalised(const train::Recipe& recipe) {
+  return recipe.task != models::Task::super_resolution;
+}
+
 exporting::Graph graph_of(const Export& what) {
   const train::Recipe& recipe = what.weights.recipe;
-  return exporting::network_graph(models::resolve(recipe.model), recipe.task, what.tensors);
+  std::optional<exporting::ByteProcessing> bytes;
+  if (what.processing) {
+    bytes.emplace();
+    if (is_normalised(recipe)) {
+      *bytes = {.mean = recipe.data.mean, .deviation = recipe.data.std};
+    }
+  }
+  exporting::Graph graph =
+      exporting::network_graph(models::resolve(recipe.model), recipe.task, what.tensors, bytes);
+  if (what.fold) {
+    exporting::fold_batch_norms(graph);
+  }
+  return graph;
+}
+
+// What a graph of bytes is to compute, of (B, H, W, C) uint8.
+Run byte_runner(std::shared_ptr<models::Model> model, const train::Recipe& recipe) {
+  return [model = std::move(model), &recipe](const at::Tensor& images) {
+    at::Tensor pictures = images.permute({0, 3, 1, 2}).to(at::kFloat) / 255;  // (B, C, H, W)
+    if (is_normalised(recipe)) {
+      const auto per_channel = [](const std::vector<double>& numbers) {
+        return at::tensor(numbers).to(at::kFloat).view({-1, 1, 1});  // (C, 1, 1)
+      };
+      pictures = (pictures - per_channel(recipe.data.mean)) / per_channel(recipe.data.std);
+    }
+    const at::Tensor output = (*model)(pictures);
+    if (recipe.task == models::Task::classification) {
+      return at::softmax(output, 1);
+    }
+    if (recipe.task == models::Task::segmentation) {
+      return at::upsample_bilinear2d(output, {pictures.size(2), pictures.size(3)}, false)
+          .argmax(1)
+          .to(at::kByte);
+    }
+    return (output * 255 + 0.5).floor().clamp(0, 255).to(at::kByte).permute({0, 2, 3, 1});
+  };
 }
 
 std::optional<Run> write_as_torchscript(const Export& what) {
@@ -116,6 +157,28 @@ constexpr std::array<Format, 4> kFormats{{
     {"onnx", &write_as_onnx, 1e-4, true},
 }};
 constexpr double kHalfTolerance = 2e-2;
+constexpr double kByteTolerance = 5e-3;  // share of bytes that rounding puts on the other side
+
+double tolerance_of(const Format& format, const Export& what) {
+  const bool bytes = what.processing && what.weights.recipe.task != models::Task::classification;
+  const double tolerance = bytes ? kByteTolerance : format.tolerance;
+  return what.half ? std::max(kHalfTolerance, 10 * tolerance) : tolerance;
+}
+
+void check_options(const CommandLine& line, const Format& format) {
+  if (line.has("half") && format.name != "onnx") {
+    throw Error(ErrorKind::usage, "--half: only onnx stores weights in float16");
+  }
+  for (const char* option : {"fold", "processing"}) {
+    if (line.has(option) && !format.is_graph) {
+      throw Error(ErrorKind::usage,
+                  "--" + std::string(option) + ": only torchscript and onnx hold the computation");
+    }
+  }
+  if (!line.has("output")) {
+    throw Error(ErrorKind::usage, "export: --output FILE is needed");
+  }
+}
 
 const Format& format_named(const std::string& name) {
   std::string known;
@@ -150,33 +213,37 @@ int run_export(int argc, char** argv) {
             "safetensors; pth for torch.load and the authors' code; torchscript or onnx: the "
             "computation too, for any batch and size of pictures",
             cxxopts::value<std::string>()->default_value("safetensors"))(
-            "half", "onnx: store the weights in float16");
+            "half", "onnx: store the weights in float16")(
+            "fold", "torchscript, onnx: BatchNorm folded into the weights before it")(
+            "processing",
+            "torchscript, onnx: take bytes (batch, height, width, 3); give probabilities, labels "
+            "or "
+            "bytes of pictures");
       },
       argc, argv);
   if (line.help_shown()) {
     return 0;
   }
   const Format& format = format_named(line.get<std::string>("format"));
-  if (line.has("half") && format.name != "onnx") {
-    throw Error(ErrorKind::usage, "--half: only onnx stores weights in float16");
-  }
-  if (!line.has("output")) {
-    throw Error(ErrorKind::usage, "export: --output FILE is needed");
-  }
+  check_options(line, format);
   const train::Weights weights = load_checkpoint(line, line.text("checkpoint"));
   const io::NamedTensors tensors = chosen_tensors(line, weights);
   const auto model = build_for_inference(weights.recipe, tensors, weights.source, at::kCPU);
   const Export what{.weights = weights,
                     .tensors = tensors,
                     .output = line.text("output"),
-                    .half = line.has("half")};
+                    .half = line.has("half"),
+                    .fold = line.has("fold"),
+                    .processing = line.has("processing")};
   const std::optional<Run> runner = format.write(what);
   const data::DataConfig& data = weights.recipe.data;
   std::vector<CheckedShape> shapes =
       checked_shapes(weights.recipe.model.in_channels, data.height(), data.width());
   shapes.resize(format.is_graph ? shapes.size() : 1);
-  const double error = runner ? largest_relative_error(*model, *runner, shapes) : 0;
-  const double tolerance = what.half ? kHalfTolerance : format.tolerance;
+  const Run expected = what.processing ? byte_runner(model, weights.recipe) : model_runner(model);
+  const double error =
+      runner ? largest_relative_error(expected, *runner, shapes, what.processing) : 0;
+  const double tolerance = tolerance_of(format, what);
   if (!(error <= tolerance)) {
     std::filesystem::remove(what.output);
     throw Error(ErrorKind::checkpoint, what.output.string() +

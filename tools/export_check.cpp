@@ -18,15 +18,15 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kImport = "import numpy, onnxruntime";
-// Arguments: model, file of the input (float32), its four sizes, file for the output. Prints the
-// output's sizes.
+// Arguments: model, file of the input, its type, its four sizes, file for the output (float32).
+// Prints the output's sizes.
 constexpr const char* kRunOnnx = R"py(
 import sys
 import numpy as np
 import onnxruntime
-model, source, *sizes, target = sys.argv[1:]
+model, source, kind, *sizes, target = sys.argv[1:]
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-images = np.fromfile(source, np.float32).reshape([int(size) for size in sizes])
+images = np.fromfile(source, kind).reshape([int(size) for size in sizes])
 output = session.run(None, {session.get_inputs()[0].name: images})[0]
 output.astype(np.float32).tofile(target)
 print(*output.shape)
@@ -64,12 +64,31 @@ at::Tensor noise(const CheckedShape& shape) {
       .reshape({shape.batch, shape.channels, shape.height, shape.width});
 }
 
+// (B, H, W, C) uint8
+at::Tensor byte_noise(const CheckedShape& shape) {
+  return (noise(shape) * 127.5 + 127.5).to(at::kByte).permute({0, 2, 3, 1}).contiguous();
+}
+
+double error_of(const at::Tensor& given, const at::Tensor& wanted) {
+  const at::Tensor difference =
+      (given.to(at::kFloat) - wanted.to(at::kFloat)).abs();  // of the output's shape
+  if (wanted.scalar_type() != at::kByte) {
+    return difference.max().item<double>() / wanted.abs().max().clamp_min(1e-30).item<double>();
+  }
+  const bool picture = wanted.dim() == 4;
+  return picture && difference.max().item<double>() > 1
+             ? std::numeric_limits<double>::infinity()
+             : difference.ne(0).to(at::kDouble).mean().item<double>();
+}
+
 at::Tensor run_onnx(const fs::path& file, const at::Tensor& images) {
   const Scratch scratch;
   const at::Tensor plain = images.contiguous();
   write_file(scratch.path() / "images",
              {static_cast<const char*>(plain.const_data_ptr()), plain.nbytes()});
-  std::vector<std::string> words{"python3", "-c", kRunOnnx, fs::absolute(file).string(), "images"};
+  std::vector<std::string> words{"python3", "-c",
+                                 kRunOnnx,  fs::absolute(file).string(),
+                                 "images",  plain.scalar_type() == at::kByte ? "uint8" : "float32"};
   for (const int64_t size : plain.sizes()) {
     words.push_back(std::to_string(size));
   }
@@ -96,20 +115,18 @@ std::vector<CheckedShape> checked_shapes(int64_t channels, int64_t height, int64
           {2, channels, 33, 47}};
 }
 
-double largest_relative_error(models::Model& expected,
+double largest_relative_error(const Run& expected,
                               const Run& found,
-                              const std::vector<CheckedShape>& shapes) {
+                              const std::vector<CheckedShape>& shapes,
+                              bool bytes) {
   const at::NoGradGuard no_grad;
   double largest = 0;
   for (const CheckedShape& shape : shapes) {
-    const at::Tensor images = noise(shape);
+    const at::Tensor images = bytes ? byte_noise(shape) : noise(shape);
     const at::Tensor wanted = expected(images);
     const at::Tensor given = found(images);
-    if (given.sizes() != wanted.sizes()) {
-      return std::numeric_limits<double>::infinity();
-    }
-    const double error = (given - wanted).abs().max().item<double>() /
-                         wanted.abs().max().clamp_min(1e-30).item<double>();
+    const double error = given.sizes() == wanted.sizes() ? error_of(given, wanted)
+                                                         : std::numeric_limits<double>::infinity();
     largest =
         std::isfinite(error) ? std::max(largest, error) : std::numeric_limits<double>::infinity();
   }

@@ -36,7 +36,7 @@ enum class Operation {
   reshape,           ///< `numbers`: sizes; 0 keeps the size of that place, one -1 takes the rest
   reshape_like,      ///< x to the shape of the second input
   narrow,            ///< `numbers`: axis, first, count
-  concat,            ///< `numbers`: axis
+  concat,            ///< all inputs; `numbers`: axis
   sum,               ///< `numbers`: axis, which stays with size 1
   mean,              ///< `numbers`: axis, which stays with size 1
   pool,              ///< (B, C, H, W) -> (B, C), the mean
@@ -46,6 +46,11 @@ enum class Operation {
   enlarge_bicubic,   ///< the same with a = -1/2, borders by weights renormalised
   resize_bilinear_like,  ///< a map to the height and width of the second input
   resize_nearest_like,   ///< the same, each pixel the one at floor(place * ratio)
+  /// map -> (B, C, s, s), means over the windows of adaptive_avg_pool2d; `numbers`: s
+  pool_to,
+  bytes_to_map,  ///< (B, H, W, C) uint8 -> (B, C, H, W) float32, the same values
+  map_to_bytes,  ///< map -> (B, H, W, C) uint8: values times 255, rounded half up, 0 ... 255
+  likeliest,     ///< map -> (B, H, W) uint8: the channel of the largest value, the lowest of equals
   /// x, its norms over the last axis (kept with size 1) -> x / norm; 0 where the norm is 0 or not
   /// finite
   direction,
@@ -75,9 +80,11 @@ struct Weight {
 };
 
 struct Graph {
-  std::string input;     ///< (B, C, H, W) float32
-  int64_t channels = 3;  ///< C of the input
+  std::string input;        ///< (B, C, H, W) float32, or
+  bool byte_input = false;  ///< (B, H, W, C) uint8
+  int64_t channels = 3;     ///< C of the input
   std::string output;
+  bool byte_output = false;     ///< uint8, else float32
   std::vector<int64_t> result;  ///< shape of the output; 0: free
   std::vector<Weight> weights;
   std::vector<Node> nodes;
@@ -99,6 +106,8 @@ class GraphBuilder {
             double epsilon = 0);
 
   [[nodiscard]] Value input() const { return graph_.input; }
+  /// Takes (B, H, W, C) uint8 as input instead.
+  void take_bytes() { graph_.byte_input = true; }
   /// The finished graph, whose output is `output` of shape `result`. The builder is empty then.
   Graph finish(const Value& output, std::vector<int64_t> result);
 

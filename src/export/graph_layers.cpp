@@ -19,9 +19,23 @@ constexpr double kBatchNormEps = 1e-5;
 using Value = GraphLayers::Value;
 
 GraphLayers::GraphLayers(const models::ResolvedModel& model, const io::NamedTensors& tensors)
-    : model_(model), graph_(model.in_channels) {
+    : model_(model), graph_(model.in_channels), pictures_(graph_.input()) {
   for (const auto& [name, tensor] : tensors) {
     tensors_.emplace(name, tensor);
+  }
+}
+
+void GraphLayers::take_bytes(const std::vector<double>& mean,
+                             const std::vector<double>& deviation) {
+  graph_.take_bytes();
+  pictures_ =
+      add(Operation::divide, {add(Operation::bytes_to_map, {graph_.input()}), constant(255)});
+  const auto per_channel = [&](const std::string& name, const std::vector<double>& numbers) {
+    return weight(name, at::tensor(numbers).view({-1, 1, 1}));  // (C, 1, 1)
+  };
+  if (!mean.empty()) {
+    pictures_ = add(Operation::subtract, {pictures_, per_channel("pictures.mean", mean)});
+    pictures_ = add(Operation::divide, {pictures_, per_channel("pictures.std", deviation)});
   }
 }
 
@@ -133,7 +147,7 @@ Value GraphLayers::attention(const Block& block, const Value& map) {
 }
 
 Value GraphLayers::stem(const std::string& prefix) {
-  Value x = input();
+  Value x = pictures();
   for (int i = 0; i < 4; ++i) {
     const std::string name = prefix + "patch_embed.proj.";
     x = convolution(x, name + std::to_string(3 * i), i == 0 || i == 3 ? 2 : 1);

@@ -24,7 +24,12 @@ class GraphLayers {
 
   GraphLayers(const models::ResolvedModel& model, const io::NamedTensors& tensors);
 
-  [[nodiscard]] Value input() const { return graph_.input(); }
+  /// The pictures as the network takes them.
+  [[nodiscard]] const Value& pictures() const { return pictures_; }
+  /// Makes them inside the graph, whose input is (B, H, W, C) uint8 then: divided by 255, minus
+  /// `mean`, over `deviation`, a number each per channel (empty: not normalised).
+  void take_bytes(const std::vector<double>& mean, const std::vector<double>& deviation);
+
   Graph finish(const Value& output, std::vector<int64_t> result) {
     return graph_.finish(output, std::move(result));
   }
@@ -77,6 +82,7 @@ class GraphLayers {
 
   const models::ResolvedModel& model_;
   GraphBuilder graph_;
+  Value pictures_;
   std::unordered_map<std::string, at::Tensor> tensors_;
 };
 

@@ -86,7 +86,7 @@ std::string_view pattern_of(Operation operation) {
     case Operation::narrow:
       return "torch.narrow({0}, {n0}, {n1}, {n2})";
     case Operation::concat:
-      return "torch.cat([{0}, {1}], {n0})";
+      return "torch.cat([{inputs}], {n0})";
     case Operation::sum:
       return "torch.sum({0}, {n}, True)";
     case Operation::mean:
@@ -105,6 +105,15 @@ std::string_view pattern_of(Operation operation) {
       return "torch.upsample_bilinear2d({0}, [{1}.size(2), {1}.size(3)], False)";
     case Operation::resize_nearest_like:
       return "torch.upsample_nearest2d({0}, [{1}.size(2), {1}.size(3)])";
+    case Operation::pool_to:
+      return "torch.adaptive_avg_pool2d({0}, [{n0}, {n0}])";
+    case Operation::bytes_to_map:
+      return "torch.to({0}, 6).permute([0, 3, 1, 2])";  // 6: float32
+    case Operation::map_to_bytes:
+      return "torch.to(torch.clamp(torch.floor({0} * 255. + 0.5), 0., 255.), 0)"  // 0: uint8
+             ".permute([0, 2, 3, 1])";
+    case Operation::likeliest:
+      return "torch.to(torch.argmax({0}, 1), 0)";
     case Operation::direction:
       return "torch.where(({1} > 0) & torch.isfinite({1}), {0} / {1}, torch.zeros_like({0}))";
     case Operation::rotate_pairs:
@@ -158,6 +167,13 @@ class Source {
     }
     if (key == "n") {
       return list(node.numbers);
+    }
+    if (key == "inputs") {
+      std::string text;
+      for (const std::string& input : node.inputs) {
+        text += (text.empty() ? "" : ", ") + name(input);
+      }
+      return text;
     }
     if (key == "sizes") {
       return sizes(node);

@@ -87,16 +87,22 @@ def test_segmentation_graphs(tmp_path, normed):
     expect_graphs(folder, tmp_path)
 
 
-def test_a_head_without_a_plain_form_is_named(tmp_path):
+def test_upernet_graphs(tmp_path):
     folder = test_segmentation.trained_on(
         tmp_path, model__segmentation__head="upernet", train__epochs="1")
-    result = export(folder, "onnx", tmp_path / "m.onnx")
-    assert result.status == 2 and "upernet" in result.error_line()
-    assert not (tmp_path / "m.onnx").exists()
+    expect_graphs(folder, tmp_path)
+    # The pooling of every size: that of a picture whose last map is 1 x 3 among them.
+    session = onnx_session(tmp_path / "m.onnx")
+    scripted = torch.jit.load(tmp_path / "m.torchscript")
+    for shape in [(1, 3, 32, 96), (2, 3, 224, 160), (1, 3, 71, 250)]:
+        images = noise(shape)
+        with torch.no_grad():
+            expected = scripted(images).numpy()
+        found = session.run(None, {"images": images.numpy()})[0]
+        assert numpy.abs(found - expected).max() <= 1e-4 * numpy.abs(expected).max(), shape
 
 
-@pytest.mark.parametrize("scale,reconstruction", [(2, "direct"), (3, "deep"), (4, "deep")])
-def test_super_resolution_graphs(tmp_path, scale, reconstruction):
+def trained_upscaler(tmp_path, scale, reconstruction):
     for name in ("Train/HR/a.png", "TestA/HR/b.png"):
         (tmp_path / name).parent.mkdir(parents=True)
         test_super_resolution.photo(60, 52).save(tmp_path / name)
@@ -107,7 +113,111 @@ def test_super_resolution_graphs(tmp_path, scale, reconstruction):
         model__super_resolution__reconstruction=reconstruction)
     result = run("train", tmp_path / "empty.yaml", *words, f"output={tmp_path / 'run'}")
     assert result.status == 0, result.err
-    expect_graphs(tmp_path / "run", tmp_path)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("scale,reconstruction", [(2, "direct"), (3, "deep"), (4, "deep")])
+def test_super_resolution_graphs(tmp_path, scale, reconstruction):
+    expect_graphs(trained_upscaler(tmp_path, scale, reconstruction), tmp_path)
+
+
+def test_super_resolution_weights_are_read_again(tmp_path):
+    folder = trained_upscaler(tmp_path, 2, "direct")
+    result = export(folder, "safetensors", tmp_path / "m.safetensors")
+    assert result.status == 0, result.err
+    result = run("predict", tmp_path / "TestA/HR/b.png", "--checkpoint", tmp_path / "m.safetensors",
+                 "--output", tmp_path / "out")
+    assert result.status == 0, result.err
+    assert (tmp_path / "out/b_x2.png").exists()
+
+
+def operators_of(file):
+    onnx = pytest.importorskip("onnx", reason="needs onnx")
+    model = onnx.load(file)
+    onnx.checker.check_model(model, full_check=True)
+    return [node.op_type for node in model.graph.node]
+
+
+def test_folded_norms_are_gone_and_the_result_is_the_same(tmp_path, scripted):
+    plain, folded = tmp_path / "plain.onnx", tmp_path / "folded.onnx"
+    assert export(TRAINED, "onnx", plain).status == 0
+    result = export(TRAINED, "onnx", folded, "--fold")
+    assert result.status == 0, result.err
+    # 4 in the stem, 3 between stages, 1 before the pooling.
+    assert operators_of(plain).count("BatchNormalization") == 8
+    assert "BatchNormalization" not in operators_of(folded)
+    images = noise(SHAPES[1])
+    found = onnx_session(folded).run(None, {"images": images.numpy()})[0]
+    with torch.no_grad():
+        expected = scripted(images).numpy()
+    assert numpy.abs(found - expected).max() <= 1e-4 * numpy.abs(expected).max()
+    result = export(TRAINED, "torchscript", tmp_path / "m.pt", "--fold")
+    assert result.status == 0, result.err
+    assert "batch_norm" not in str(torch.jit.load(tmp_path / "m.pt").inlined_graph)
+
+
+def byte_noise(*shape):
+    return numpy.random.default_rng(sum(shape)).integers(0, 256, shape, dtype=numpy.uint8)
+
+
+def outputs_of(checkpoint, folder, images, *words):
+    """Of the same bytes: the TorchScript file's and the ONNX file's."""
+    outputs = []
+    for kind in ("torchscript", "onnx"):
+        result = export(checkpoint, kind, folder / f"p.{kind}", "--processing", *words)
+        assert result.status == 0, result.err
+    with torch.no_grad():
+        outputs.append(torch.jit.load(folder / "p.torchscript")(torch.from_numpy(images)).numpy())
+    outputs.append(onnx_session(folder / "p.onnx").run(None, {"images": images})[0])
+    return outputs
+
+
+def test_processing_of_a_classifier(tmp_path, scripted):
+    images = byte_noise(3, 20, 44, 3)
+    # The digits network: data.mean and data.std of its configuration.
+    from safetensors import safe_open
+    with safe_open(TRAINED, "pt") as file:
+        config = file.metadata()["nalaformer.config"]
+    numbers = {}
+    for name in ("mean", "std"):
+        line = next(text for text in config.splitlines() if text.strip().startswith(f"{name}:"))
+        numbers[name] = json.loads(line.split(":", 1)[1])
+    pictures = (images / 255 - numbers["mean"]) / numbers["std"]
+    with torch.no_grad():
+        logits = scripted(torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(numpy.float32)))
+    expected = torch.softmax(logits, 1).numpy()
+    for found in outputs_of(TRAINED, tmp_path, images, "--fold"):
+        assert found.dtype == numpy.float32 and found.shape == expected.shape
+        assert numpy.abs(found - expected).max() <= 1e-4
+
+
+def test_processing_of_a_segmenter(tmp_path):
+    folder = test_segmentation.trained_on(tmp_path, train__epochs="1")
+    assert export(folder, "torchscript", tmp_path / "m.pt").status == 0
+    images = byte_noise(2, 37, 50, 3)
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    pictures = ((images / 255 - mean) / std).transpose(0, 3, 1, 2).astype(numpy.float32)
+    with torch.no_grad():
+        logits = torch.jit.load(tmp_path / "m.pt")(torch.from_numpy(pictures))
+    expected = torch.nn.functional.interpolate(
+        logits, (37, 50), mode="bilinear", align_corners=False).argmax(1).numpy()
+    for found in outputs_of(folder, tmp_path, images):
+        assert found.dtype == numpy.uint8 and found.shape == (2, 37, 50)
+        assert (found == expected).mean() > 0.995
+
+
+def test_processing_of_a_super_resolution_network(tmp_path):
+    folder = trained_upscaler(tmp_path, 2, "direct")
+    assert export(folder, "torchscript", tmp_path / "m.pt").status == 0
+    images = byte_noise(2, 13, 22, 3)
+    with torch.no_grad():
+        result = torch.jit.load(tmp_path / "m.pt")(
+            torch.from_numpy(images.transpose(0, 3, 1, 2).astype(numpy.float32)) / 255)
+    expected = numpy.clip(numpy.floor(result.numpy() * 255 + 0.5), 0, 255).transpose(0, 2, 3, 1)
+    for found in outputs_of(folder, tmp_path, images):
+        assert found.dtype == numpy.uint8 and found.shape == (2, 26, 44, 3)
+        assert numpy.abs(found - expected).max() <= 1
+        assert (found == expected).mean() > 0.99
 
 
 def test_half_weights_are_half_the_file(tmp_path):
@@ -179,5 +289,6 @@ def test_without_onnxruntime_the_file_is_written_and_said_to_be_unrun(tmp_path):
 def test_unknown_formats_are_named(tmp_path):
     result = export(TRAINED, "tflite", tmp_path / "m")
     assert result.status == 2 and "torchscript" in result.error_line()
-    result = export(TRAINED, "pth", tmp_path / "m", "--half")
-    assert result.status == 2 and "--half" in result.error_line()
+    for option in ("--half", "--fold", "--processing"):
+        result = export(TRAINED, "pth", tmp_path / "m", option)
+        assert result.status == 2 and option in result.error_line()
