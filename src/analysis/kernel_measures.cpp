@@ -24,6 +24,9 @@ at::Tensor similarity_of(const ops::Features& features) {
 }
 
 double mean_rank_correlation(const at::Tensor& similarity, const at::Tensor& inner) {
+  if (similarity.size(1) < 2) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
   double sum = 0;
   for (int64_t row = 0; row < similarity.size(0); ++row) {
     const double one = spearman(values_of(similarity[row]), values_of(inner[row]));

@@ -16,7 +16,7 @@ struct KernelMeasures {
   /// q_n.k_m (equal values share their rank); the mean over queries. 1: the similarity orders the
   /// keys as the inner product does, so nothing that a monotone function of it could tell is lost;
   /// 0: the order is unrelated. Scale-free per query, as attention is. A query whose similarities
-  /// are all equal counts as 0.
+  /// are all equal counts as 0; NaN for a single key.
   double information_kept = 0;
   double correlation_with_exp = 0;    ///< Pearson's over all pairs, with exp(q.k / sqrt(d))
   double correlation_with_inner = 0;  ///< Pearson's over all pairs, with q.k

@@ -33,6 +33,7 @@ ordered_json layer_json(const ExplorerLayer& layer) {
           {"width", layer.width},
           {"channels", layer.channels},
           {"halves", layer.halves},
+          {"bySign", layer.by_sign},
           {"eps", layer.eps},
           {"rowCos", base64(layer.row_cos)},
           {"rowSin", base64(layer.row_sin)},

@@ -10,7 +10,7 @@ namespace nala::report {
 /// One head: its numbers as the bytes of little-endian IEEE half-precision arrays.
 struct ExplorerHead {
   std::string query, key;                  ///< (N, d), for softmax
-  std::string query_feature, key_feature;  ///< (N, halves, d), divided by the scales below
+  std::string query_feature, key_feature;  ///< (N, stored, d), divided by the scales below
   double query_scale = 1, key_scale = 1;
 };
 
@@ -19,7 +19,11 @@ struct ExplorerLayer {
   std::string name;
   bool softmax = false;     ///< whether the layer itself is softmax attention
   std::string linear_name;  ///< of the feature map
-  int64_t height = 0, width = 0, channels = 0, halves = 0;
+  int64_t height = 0, width = 0, channels = 0;
+  int64_t halves = 1;  ///< of a feature
+  /// Two halves of which one is 0 in every channel, stored as their difference: one in place of
+  /// two.
+  bool by_sign = false;
   double eps = 1e-6;  ///< of linear attention's normaliser
   /// Cosines and sines of the rotation, float32 little-endian: (height, d/2), then (width, d/2);
   /// empty without a rotation.

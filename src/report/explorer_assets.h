@@ -36,6 +36,13 @@ for (let bits = 0; bits < 65536; ++bits) {
 }
 const halves = (text, scale) => Float32Array.from(new Uint16Array(bytesOf(text).buffer), bits => halfTable[bits] * scale);
 
+// Differences of two halves, blocks of d channels, as the halves: what is above 0, and what is below.
+function parted(values, d) {
+  const out = new Float32Array(2 * values.length);
+  values.forEach((x, i) => { out[2 * i - i % d + (x < 0 ? d : 0)] = Math.abs(x); });
+  return out;
+}
+
 // Rows of `parts` blocks of d channels, each turned by the token's row and column.
 function rotated(layer, values, parts) {
   const d = layer.channels, half = d / 2, out = new Float32Array(values.length);
@@ -66,7 +73,8 @@ function prepare(layerIndex, headIndex, turn) {
       columnCos: floats(layer.columnCos), columnSin: floats(layer.columnSin)};
   }
   const rotate = (values, parts) => turn && layer.rotation ? rotated(layer, values, parts) : values;
-  const phiQ = halves(head.phiQ, head.queryScale), phiK = halves(head.phiK, head.keyScale);
+  const features = (text, scale) => layer.bySign ? parted(halves(text, scale), layer.channels) : halves(text, scale);
+  const phiQ = features(head.phiQ, head.queryScale), phiK = features(head.phiK, head.keyScale);
   const width = layer.halves * layer.channels, count = layer.height * layer.width;
   const mean = new Float64Array(width);
   for (let i = 0; i < phiK.length; ++i) mean[i % width] += phiK[i] / count;

@@ -98,9 +98,12 @@ def test_wrong_words_are_named(words, expected, tmp_path):
     assert expected in result.error_line()
 
 
-@pytest.fixture
-def studied(trained, picture, tmp_path):
-    result = run("analyze", "attention", picture, "--checkpoint", trained, "--points",
+@pytest.fixture(params=["relu_split", "cosine"])
+def studied(request, tiny, picture, tmp_path):
+    result = run("train", tiny, f"model.attention.feature_map={request.param}", "train.epochs=1",
+                 "schedule.warmup_epochs=0")
+    assert result.status == 0, result.err
+    result = run("analyze", "attention", picture, "--checkpoint", tmp_path / "run", "--points",
                  "{},{}".format(*POINT), "--output", tmp_path / "out")
     assert result.status == 0, result.err
     return tmp_path / "out"
@@ -114,7 +117,8 @@ def test_attention_maps_and_receptive_field(studied):
         assert one["token"] == int(POINT[1] * one["height"]) * one["width"] + int(
             POINT[0] * one["width"])
         if not one["rotated"] or one["kernel"] == "softmax":
-            assert one["sum"] == pytest.approx(1, abs=1e-2)
+            # The normaliser's eps takes a little of rows with small similarities.
+            assert 0.9 < one["sum"] < 1.0001
             assert one["smallest"] >= 0
         assert 0 <= one["entropy"] <= np.log(one["height"] * one["width"]) + 1e-6
     assert 0 < picture["receptive_field"]["half_area"] < picture["receptive_field"]["most_area"] <= 1

@@ -24,9 +24,15 @@ struct Scaled {
   double scale = 1;
 };
 
-// (N, halves, d) with the largest size at 1: cubes of keys leave the range of half precision.
-Scaled scaled_features(const ops::Halves& halves) {
-  const at::Tensor all = at::stack(halves, 1);  // (N, halves, d)
+// Halves of which one is 0 in every channel.
+bool split_by_sign(const analysis::Kernel& kernel) {
+  return kernel.map == ops::FeatureMap::relu_split;
+}
+
+// (N, stored, d) with the largest size at 1: cubes of keys leave the range of half precision.
+Scaled scaled_features(const ops::Halves& halves, bool by_sign) {
+  const at::Tensor all =
+      by_sign ? halves[0] - halves[1] : at::stack(halves, 1);  // (N, d) or (N, halves, d)
   const double largest = all.abs().max().item<double>();
   const double scale = largest > 0 ? largest : 1;
   return {halves_of(all / scale), scale};
@@ -34,8 +40,8 @@ Scaled scaled_features(const ops::Halves& halves) {
 
 report::ExplorerHead explorer_head(const analysis::CapturedLayer& layer, int64_t head) {
   const ops::Features features = features_of(layer.linear, layer.q[head], layer.k[head]);
-  Scaled query = scaled_features(features.q);
-  Scaled key = scaled_features(features.k);
+  Scaled query = scaled_features(features.q, split_by_sign(layer.linear));
+  Scaled key = scaled_features(features.k, split_by_sign(layer.linear));
   return {.query = halves_of(layer.q[head]),
           .key = halves_of(layer.k[head]),
           .query_feature = std::move(query.bytes),
@@ -72,7 +78,8 @@ report::ExplorerLayer explorer_layer(const analysis::CapturedLayer& layer) {
                               .height = layer.height,
                               .width = layer.width,
                               .channels = layer.q.size(2),
-                              .halves = ops::halves_of(layer.linear.map)};
+                              .halves = ops::halves_of(layer.linear.map),
+                              .by_sign = split_by_sign(layer.linear)};
   add_rotation(layer, shown);
   for (int64_t head = 0; head < layer.q.size(0); ++head) {
     shown.heads.push_back(explorer_head(layer, head));

@@ -42,7 +42,7 @@ constexpr Shown kShown[] = {
     {"rank", "rank", [](const KernelResult& r) { return static_cast<double>(r.measures.rank); }, 0},
     {"eff. rank", "effective_rank", [](const KernelResult& r) { return r.measures.effective_rank; },
      1},
-    {"ρ of entropy and |q|", "entropy_correlation",
+    {"ρ(PSE, |q|)", "entropy_correlation",
      [](const KernelResult& r) { return r.entropy_correlation; }, 2}};
 
 std::vector<std::string> shown_values(const KernelResult& result) {
@@ -130,7 +130,7 @@ std::string sweep_section(const KernelsReport& all, const std::string& set) {
 }
 
 std::string kernels_page(const KernelsReport& all) {
-  std::string html = "<style>.scroll td{white-space:nowrap;padding:5px 10px}</style>\n";
+  std::string html = "<style>.scroll td,.scroll th{white-space:nowrap;padding:5px 10px}</style>\n";
   html += page_paragraph(
       "Information kept: for every query, Spearman's correlation over the keys between the "
       "kernel's "
@@ -138,7 +138,8 @@ std::string kernels_page(const KernelsReport& all) {
       "orders the keys as the inner product does. r is Pearson's correlation over all pairs. "
       "Null channels: products q_c k_c, not 0, whose part in the similarity is at most a "
       "thousandth of what the sizes of the two features allow. Least / most: the smallest "
-      "similarity over the largest; below 0 would be a negative one. Layers: mean over heads, rank "
+      "similarity over the largest; below 0 would be a negative one. ρ(PSE, |q|): Spearman's "
+      "correlation of a row's entropy and its query's norm. Layers: mean over heads, rank "
       "of the first.");
   html += table_html(kernel_table(all));
   html += page_heading("Norm injection × direction map") + table_html(injection_table(all));

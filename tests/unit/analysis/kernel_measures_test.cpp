@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <cmath>
+
 #include "analysis/spike_patterns.h"
 
 namespace nala::analysis {
@@ -69,12 +71,13 @@ TEST(KernelMeasures, InformationByHand) {
 // Opposite directions: relu has nothing left, and nothing breaks.
 TEST(KernelMeasures, OfNothing) {
   const at::Tensor q = at::ones({1, 4});
-  const KernelMeasures m = measure_kernel({.map = ops::FeatureMap::relu}, q, -q);
+  const KernelMeasures m = measure_kernel({.map = ops::FeatureMap::relu}, q, at::cat({-q, -2 * q}));
   EXPECT_EQ(m.information_kept, 0);
   EXPECT_EQ(m.smallest, 0);
   EXPECT_EQ(m.rank, 0);
   EXPECT_EQ(m.effective_rank, 0);
   EXPECT_EQ(m.nullified_pairs, 1);
+  EXPECT_TRUE(std::isnan(measure_kernel({}, q, q).information_kept));
 }
 
 }  // namespace
