@@ -28,6 +28,13 @@ nlohmann::json marker_of(const GridRun& run) {
   return marker.is_object() ? marker : nlohmann::json();
 }
 
+// Of a file that may not be there.
+std::filesystem::file_time_type written_at(const std::filesystem::path& path) {
+  std::error_code code;
+  const auto time = std::filesystem::last_write_time(path, code);
+  return code ? std::filesystem::file_time_type::min() : time;
+}
+
 }  // namespace
 
 std::string config_hash(const config::Value& configuration) {
@@ -66,10 +73,13 @@ int train_run(const Grid& grid, const GridRun& run, const std::vector<std::strin
   words.insert(words.end(), run.words.begin(), run.words.end());
   words.insert(words.end(), {"--output", run.folder.string(), "--quiet"});
   words.insert(words.end(), options.begin(), options.end());
+  const auto before = written_at(run.folder / "metrics.jsonl");
   const int status = run_child(words);
   if (status == 0) {
+    // Without a new line it was trained before, by who knows whom.
+    const bool trained = written_at(run.folder / "metrics.jsonl") != before;
     const nlohmann::ordered_json marker{{"config_hash", run.config_hash},
-                                        {"machine", machine_text()}};
+                                        {"machine", trained ? machine_text() : "not recorded"}};
     write_file(run.folder / "result.json", marker.dump(2) + "\n");
   }
   return status;

@@ -20,7 +20,7 @@ struct GridRun {
 /// What a run left: the last evaluation's numbers.
 struct RunResult {
   std::map<std::string, double> metrics;
-  std::string machine;  ///< where it was trained
+  std::string machine;  ///< where it was trained; "not recorded" of runs that were there before
 };
 
 /// The run of a cell with a seed: the recipe, then `words`, then the cell's, in <folder>/<cell>/

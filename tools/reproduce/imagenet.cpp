@@ -63,8 +63,7 @@ int reproduce_imagenet(int argc, char** argv) {
                                   {"top-1, here", true},
                                   {"pictures/s, here", true},
                                   {"source"}},
-                      .notes = {"Here: " + machine_text() + "; speed of batches of " +
-                                line.get<std::string>("batch") + ", float32."}};
+                      .notes = {here_note(line)}};
   for (const std::string size : {"XT", "T", "S", "B", "L"}) {
     for (const std::string& name : names) {
       if (class_of(name) == size) {

@@ -78,8 +78,7 @@ int reproduce_kernels(int argc, char** argv) {
       .notes = {"Published in Swin-T, here in NaLaFormer-T, whose last two stages are softmax in "
                 "every row: compare within a column, not across. Rows without a cell are kernels "
                 "that this program does not have.",
-                "Here: " + machine_text() + "; speed of batches of " +
-                    line.get<std::string>("batch") + ", float32."}};
+                here_note(line)}};
   for (const PublishedRow& row : published) {
     table.rows.push_back(kernel_row(line, checkpoints, row));
   }

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/number_text.h"
 #include "reproduce/child.h"
+#include "reproduce/publish.h"
 
 namespace nala::tools {
 namespace {
@@ -52,6 +53,12 @@ double pictures_per_second(const CommandLine& line, const NetworkSettings& setti
   append_shared_options(line, words);
   words.insert(words.end(), settings.begin(), settings.end());
   return json_of_child(words).at("rows").at(0).at("images_per_second").get<double>();
+}
+
+std::string here_note(const CommandLine& line) {
+  const bool timed = line.get<double>("seconds") > 0;
+  return "Here: " + machine_text() +
+         (timed ? "; speed of batches of " + line.get<std::string>("batch") + ", float32." : ".");
 }
 
 GivenCheckpoints::GivenCheckpoints(const CommandLine& line, const std::vector<std::string>& known)

@@ -26,6 +26,9 @@ models::Description counts_of(const NetworkSettings& settings);
 /// this command's --batch, --seconds, --device and --threads.
 double pictures_per_second(const CommandLine& line, const NetworkSettings& settings);
 
+/// The note below a table that times: the machine, and the batches where speed was measured.
+std::string here_note(const CommandLine& line);
+
 /// What --checkpoints names, evaluated when asked for.
 class GivenCheckpoints {
  public:
