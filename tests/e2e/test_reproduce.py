@@ -60,6 +60,19 @@ def test_numbers_are_those_of_the_runs(grid):
     assert "<td>pola</td>" in (grid / "out/ablation.html").read_text()
 
 
+def test_pola_is_a_network_like_others_but_no_graph(grid, tmp_path):
+    trained = grid / "out/pola/seed-0"
+    weights = tmp_path / "pola.safetensors"
+    result = run("export", "--checkpoint", trained, "--output", weights)
+    assert result.status == 0, result.err
+    result = run("eval", "--checkpoint", trained, "--json", tmp_path / "e.json")
+    assert result.status == 0, result.err
+    result = run("export", "--checkpoint", trained, "--format", "torchscript", "--output",
+                 tmp_path / "pola.pt")
+    assert result.status == 2 and "pola has no plain form to export" in result.error_line()
+    assert not (tmp_path / "pola.pt").exists()
+
+
 def test_a_second_call_trains_what_is_missing_alone(grid):
     before = (grid / "out/relu/seed-0/train.log").read_bytes()
     result = ablation(grid)

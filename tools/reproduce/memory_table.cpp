@@ -1,6 +1,7 @@
 #include "reproduce/memory.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -99,13 +100,18 @@ std::vector<Growth> all_growths(const std::vector<MemoryRow>& rows) {
   return all;
 }
 
+// "–" where fewer than two sizes were measured.
+std::string exponent_text(double exponent) {
+  return std::isnan(exponent) ? "–" : fixed(exponent, 2);
+}
+
 void print_growths(const std::vector<Growth>& growths) {
   std::printf(
       "\nGrowth exponent over the measured sizes (1: linear in the tokens, 2: quadratic)\n");
   for (const Growth& growth : growths) {
-    std::printf("%-10s %-22s %10s memory %6.2f  time %6.2f\n",
-                std::string(name_of(growth.subject)).c_str(),
-                std::string(name_of(growth.kind)).c_str(), "", growth.memory, growth.time);
+    std::printf("%-10s %-22s memory %s, time %s\n", std::string(name_of(growth.subject)).c_str(),
+                std::string(name_of(growth.kind)).c_str(), exponent_text(growth.memory).c_str(),
+                exponent_text(growth.time).c_str());
   }
 }
 
