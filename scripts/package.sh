@@ -37,7 +37,9 @@ libraries_needed() {
 note_packages() {
   local name path package
   # Debian knows a file below /usr/lib by either name that it has.
-  cut -d' ' -f2 "$1" | xargs realpath | sed 'p;s#^/usr##' | xargs dpkg -S 2>/dev/null |
+  cut -d' ' -f2 "$1" | xargs realpath | sed 'p;s#^/usr##' >"$1.files"
+  # Its status is 1 for the name that it does not know.
+  { xargs dpkg -S <"$1.files" 2>/dev/null || true; } |
     sed 's#: .*/# #;s#:[a-z0-9]* # #' | sort -u >"$1.owners"
   while read -r name path; do
     package=$(awk -v file="$(basename "$(realpath "$path")")" '$2 == file { print $1; exit }' "$1.owners")
