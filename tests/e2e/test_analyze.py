@@ -98,6 +98,16 @@ def test_wrong_words_are_named(words, expected, tmp_path):
     assert expected in result.error_line()
 
 
+def test_a_checkpoint_wants_pictures_that_can_be_read(trained, tmp_path):
+    result = run("analyze", "kernels", "--checkpoint", trained)
+    assert result.status == 2
+    assert "expected pictures" in result.error_line()
+    (tmp_path / "bad.png").write_text("no picture")
+    result = run("analyze", "entropy", tmp_path / "bad.png", "--checkpoint", trained)
+    assert result.status == 1
+    assert "bad.png" in result.error_line()
+
+
 @pytest.fixture(params=["relu_split", "cosine"])
 def studied(request, tiny, picture, tmp_path):
     result = run("train", tiny, f"model.attention.feature_map={request.param}", "train.epochs=1",

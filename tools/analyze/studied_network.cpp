@@ -51,6 +51,10 @@ StudiedNetwork studied_network(const CommandLine& line) {
 
 std::vector<StudiedPicture> studied_pictures(const CommandLine& line,
                                              const StudiedNetwork& network) {
+  if (line.operands().empty()) {
+    throw Error(ErrorKind::usage,
+                "analyze: expected pictures beside --checkpoint: files or folders");
+  }
   const data::DataConfig& config = network.recipe.data;
   std::vector<StudiedPicture> pictures;
   for (const std::string& path : expand_inputs(line.operands())) {
