@@ -9,6 +9,7 @@
 #include <set>
 
 #include "data/batch_builder.h"
+#include "data/image_tensor.h"
 #include "data/transforms/color_jitter.h"
 #include "data/transforms/crop.h"
 #include "data/transforms/enhance.h"
@@ -273,6 +274,20 @@ TEST(Batch, RunsOnOverThePassesOfAnEpoch) {
     }
   }
   EXPECT_EQ(passes.size(), 4U) << "two passes in the same order";
+}
+
+TEST(ImageOf, TakesAnyStrides) {
+  const at::Tensor map = at::arange(2 * 3 * 3, at::kByte).view({3, 2, 3});  // (C, H, W)
+  const Image colours = image_of(map.permute({1, 2, 0}));
+  EXPECT_EQ(colours.width, 3);
+  EXPECT_EQ(colours.height, 2);
+  EXPECT_EQ(colours.channels, 3);
+  EXPECT_EQ(colours.pixels,
+            (std::vector<uint8_t>{0, 6, 12, 1, 7, 13, 2, 8, 14, 3, 9, 15, 4, 10, 16, 5, 11, 17}));
+  const Image grey = image_of(map.select(0, 1).t());
+  EXPECT_EQ(grey.channels, 1);
+  EXPECT_EQ(grey.width, 2);
+  EXPECT_EQ(grey.pixels, (std::vector<uint8_t>{6, 9, 7, 10, 8, 11}));
 }
 
 }  // namespace

@@ -259,6 +259,19 @@ TEST(DefaultColour, IsTheOneOfPascalVoc) {
   EXPECT_EQ(default_colour(14), (Rgb{192, 128, 128}));
 }
 
+TEST(LabelDrawing, ClassesByFrequency) {
+  Image labels(5, 2, 1);
+  labels.pixels = {2, 2, 2, 0, 7, 1, 1, 0, 255, 255};
+  // 7 is no class of 4, and 255 is nobody's.
+  const std::vector<ClassPixels> found = classes_in(labels, 4);
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].index, 2U);
+  EXPECT_EQ(found[0].pixels, 3);
+  EXPECT_EQ(found[1].index, 0U);  // as often as 1, and before it
+  EXPECT_EQ(found[2].index, 1U);
+  EXPECT_EQ(found[2].pixels, 2);
+}
+
 TEST(LabelDrawing, ColoursAndLegend) {
   const std::vector<Rgb> colours{{1, 2, 3}, {200, 100, 50}};
   const Image labels = labels_of({0, 1, 255, 1}, 2);

@@ -73,5 +73,23 @@ TEST(EnlargeEnsemble, AveragesTheEightOrientationsTurnedBack) {
   EXPECT_LT(mean.abs().max().item<double>(), 1e-6);
 }
 
+// What the network sees tells tiles from the whole, and one orientation from eight.
+TEST(Enlarge, InTilesOfEveryOrientation) {
+  const at::Tensor x = picture(10, 24);
+  for (const int64_t tile : {0, 16}) {
+    for (const bool ensemble : {false, true}) {
+      int calls = 0;
+      const Enlarger network = [&](const at::Tensor& part) {
+        ++calls;
+        EXPECT_EQ(std::max(part.size(2), part.size(3)), tile == 0 ? 24 : 16);
+        return nearest(part);
+      };
+      const at::Tensor y = enlarge(network, x, {.tile = tile, .overlap = 4, .scale = 3}, ensemble);
+      EXPECT_TRUE(at::allclose(y, nearest(x), 1e-5, 1e-6));
+      EXPECT_EQ(calls, (tile == 0 ? 1 : 2) * (ensemble ? 8 : 1));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace nala::eval
