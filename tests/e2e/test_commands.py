@@ -26,10 +26,12 @@ def test_help_of_everything():
     commands = [name for name in commands if name != "nalaformer"]
     assert {"train", "eval", "predict", "export", "info", "bench", "config", "data",
             "doctor"} <= set(commands)
-    commands.remove("bench")
+    parts = {"bench": ("attention", "model", "train", "loader"),
+             "reproduce": ("imagenet", "ade20k", "kernels", "sr", "memory", "ablation")}
     assert "bench <subject> --help" in run("bench", "--help").out
-    for words in [[name] for name in commands] + [["bench", subject] for subject in
-                                                  ("attention", "model", "train", "loader")]:
+    assert "reproduce <table> --help" in run("reproduce", "--help").out
+    for words in [[name] for name in commands if name not in parts] + [
+            [name, part] for name, list_of_parts in parts.items() for part in list_of_parts]:
         text = run(*words, "--help")
         assert text.status == 0 and "Example:" in text.out and "--device" in text.out
 
@@ -54,9 +56,25 @@ def test_config_print_reads_back_equal(tmp_path):
 
 def test_every_shipped_configuration_is_valid():
     files = sorted((ROOT / "configs").rglob("*.yaml"))
-    assert files
-    for file in files:
+    recipes = [file for file in files if not is_grid(file)]
+    assert recipes
+    for file in recipes:
         result = run("config", "check", file)
+        assert result.status == 0, result.err
+
+
+def is_grid(file):
+    """Whether a file of configs/ablations says what to train in place of how."""
+    return re.search(r"^(cells|recipe):", file.read_text(), re.M) is not None
+
+
+def test_every_cell_of_the_shipped_grids_is_valid():
+    folder = ROOT / "configs/ablations"
+    cells = re.findall(r"\bset: \[(.*?)\]", (folder / "cells.yaml").read_text())
+    assert len(cells) == 19
+    for cell in cells:
+        changes = [change.strip() for change in cell.split(",") if change.strip()]
+        result = run("config", "check", folder / "digits_recipe.yaml", *changes)
         assert result.status == 0, result.err
 
 
