@@ -1,11 +1,19 @@
 #include "processes.h"
 
+#include <cstdlib>
 #include <exception>
 #include <thread>
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
 #include <vector>
 
 namespace nala::train {
+namespace {
+
+// c10d's flight recorder is one for the process and takes new groups into a map without a lock:
+// ranks that are threads corrupt it, and then crash or never end (pytorch/pytorch#179313).
+[[maybe_unused]] const int recorder_off = ::setenv("TORCH_FR_BUFFER_SIZE", "0", 1);
+
+}  // namespace
 
 void as_ranks(int64_t world,
               const std::function<void(const Group&)>& body,
