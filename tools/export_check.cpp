@@ -2,7 +2,6 @@
 
 #include <torch/script.h>
 #include <torch/torch.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <limits>
@@ -11,6 +10,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "data/run_program.h"
+#include "scratch_folder.h"
 
 namespace nala::tools {
 namespace {
@@ -31,29 +31,6 @@ output = session.run(None, {session.get_inputs()[0].name: images})[0]
 output.astype(np.float32).tofile(target)
 print(*output.shape)
 )py";
-
-// A folder that is gone with the object.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "nalaformer-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-      throw Error(ErrorKind::file, name + ": cannot be made");
-    }
-    path_ = name;
-  }
-  ~Scratch() {
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 at::Tensor noise(const CheckedShape& shape) {
   const at::Tensor ramp =
@@ -82,7 +59,7 @@ double error_of(const at::Tensor& given, const at::Tensor& wanted) {
 }
 
 at::Tensor run_onnx(const fs::path& file, const at::Tensor& images) {
-  const Scratch scratch;
+  const ScratchFolder scratch;
   const at::Tensor plain = images.contiguous();
   write_file(scratch.path() / "images",
              {static_cast<const char*>(plain.const_data_ptr()), plain.nbytes()});

@@ -6,16 +6,10 @@
 
 #include "core/error.h"
 #include "export/attention_graph.h"
+#include "models/attention_form.h"
+#include "models/norm_eps.h"
 
 namespace nala::exporting {
-namespace {
-
-constexpr double kMapNormEps = 1e-6;
-constexpr double kAttentionNormEps = 1e-5;
-constexpr double kBatchNormEps = 1e-5;
-
-}  // namespace
-
 using Value = GraphLayers::Value;
 
 GraphLayers::GraphLayers(const models::ResolvedModel& model, const io::NamedTensors& tensors)
@@ -72,7 +66,7 @@ Value GraphLayers::batch_norm(const Value& map, const std::string& name) {
   return add(Operation::batch_norm,
              {map, weight(name + ".weight"), weight(name + ".bias"), weight(name + ".running_mean"),
               weight(name + ".running_var")},
-             {}, kBatchNormEps);
+             {}, models::kBatchNormEps);
 }
 
 Value GraphLayers::layer_norm(const Value& tokens, const std::string& name, double epsilon) {
@@ -104,7 +98,7 @@ Value GraphLayers::residual(const Block& block,
 
 Value GraphLayers::ffn(const Block& block, const Value& map) {
   const std::string name = block.name + ".ffn";
-  const Value normed = layer_norm(as_tokens(map), block.name + ".norm2.norm", kMapNormEps);
+  const Value normed = layer_norm(as_tokens(map), block.name + ".norm2.norm", models::kMapNormEps);
   const Value u = as_map(add(Operation::gelu, {linear(normed, name + ".fc1")}));
   const Value mixed = add(Operation::add, {u, convolution(u, name + ".dwconv")});
   return as_map(linear(as_tokens(mixed), name + ".fc2"));
@@ -113,7 +107,7 @@ Value GraphLayers::ffn(const Block& block, const Value& map) {
 Value GraphLayers::attention(const Block& block, const Value& map) {
   const std::string name = block.name + ".attn";
   const models::AttentionConfig& config = model_.attention;
-  const Value normed = layer_norm(as_tokens(map), block.name + ".norm1.norm", kMapNormEps);
+  const Value normed = layer_norm(as_tokens(map), block.name + ".norm1.norm", models::kMapNormEps);
   const Value packed = linear(normed, name + ".qkvg");  // (B, H, W, 4C)
   const auto part = [&](int64_t i) {
     return add(Operation::narrow, {packed}, {3, i * block.dim, block.dim});  // (B, H, W, C)
@@ -130,16 +124,15 @@ Value GraphLayers::attention(const Block& block, const Value& map) {
                                .angles = block.angles,
                                .map = map,
                                .head_dim = head_dim};
-  const bool softmax = block.kind == models::BlockKind::softmax ||
-                       config.feature_map == models::AttentionMap::softmax;
-  const Value heads =
-      softmax ? softmax_attention(graph_, inputs) : linear_attention(graph_, inputs, config);
+  const Value heads = models::is_softmax(block.kind, config)
+                          ? softmax_attention(graph_, inputs)
+                          : linear_attention(graph_, inputs, config);
   const Value joined = add(Operation::transpose, {heads}, {0, 2, 1, 3});  // (B, N, h, d)
   Value y = add(Operation::reshape_like, {joined, v});                    // (B, H, W, C)
   if (config.lepe) {
     y = add(Operation::add, {y, as_tokens(convolution(as_map(v), name + ".lepe"))});
   }
-  y = layer_norm(y, name + ".ln", kAttentionNormEps);
+  y = layer_norm(y, name + ".ln", models::kAttentionNormEps);
   if (config.gate) {
     y = add(Operation::multiply, {y, add(Operation::silu, {part(3)})});
   }

@@ -5,14 +5,13 @@
 #include <utility>
 
 #include "export/graph_layers.h"
+#include "models/norm_eps.h"
 
 namespace nala::exporting {
 namespace {
 
 using models::ResolvedModel;
 using Value = GraphLayers::Value;
-
-constexpr double kOutputNormEps = 1e-5;
 
 // The network's output, not finished yet.
 struct Ending {
@@ -105,8 +104,8 @@ Ending segmenter(const ResolvedModel& model, GraphLayers& layers) {
   const models::SegmentationConfig& config = model.segmentation;
   auto maps = layers.backbone("backbone.");
   for (size_t i = 0; config.normed_outputs() && i < maps.size(); ++i) {
-    maps[i] = layers.as_map(layers.layer_norm(layers.as_tokens(maps[i]),
-                                              "backbone.norm" + std::to_string(i), kOutputNormEps));
+    maps[i] = layers.as_map(layers.layer_norm(
+        layers.as_tokens(maps[i]), "backbone.norm" + std::to_string(i), models::kOutputNormEps));
   }
   const Value features =
       config.is_upernet() ? upernet(config, layers, maps) : semantic_fpn(layers, maps);

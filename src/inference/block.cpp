@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "models/norm_eps.h"
+
 namespace nala::inference {
 
 using ops::cpu::Product;
@@ -13,8 +15,6 @@ using ops::cpu::State;
 
 namespace {
 
-constexpr float kNormEps = 1e-6F;
-constexpr float kAttentionNormEps = 1e-5F;
 /// Tokens that a piece of work should have: enough for the products' tiles, few enough for caches.
 constexpr int64_t kTokens = 192;
 /// Queries whose softmax scores are kept at once.
@@ -146,7 +146,7 @@ void Block::project(const Run& run) const {
                                               .in_stride = channels(),
                                               .rows = tokens,
                                               .channels = channels(),
-                                              .eps = kNormEps,
+                                              .eps = models::kMapNormEps,
                                               .out = normed,
                                               .out_stride = channels(),
                                               .out_bfloat16 = half()});
@@ -322,7 +322,7 @@ void Block::finish_attention(const Run& run, Range rows, float* y, Pieces scratc
       .gate = {},
       .weight = w_.ln_weight.data(),
       .bias = w_.ln_bias.data(),
-      .eps = kAttentionNormEps,
+      .eps = models::kAttentionNormEps,
       .out = {mixed, half() ? ops::cpu::RowType::bfloat16 : row_type},
       .mean = scratch.floats(tokens),
       .rstd = scratch.floats(tokens)};
@@ -384,7 +384,7 @@ void Block::roll(const Run& run, Range rows, int64_t step, float* scratch) const
                                 .in_stride = channels(),
                                 .rows = fresh * width,
                                 .channels = channels(),
-                                .eps = kNormEps,
+                                .eps = models::kMapNormEps,
                                 .out = normed,
                                 .out_stride = channels(),
                                 .out_bfloat16 = half()});
@@ -445,7 +445,7 @@ void Block::feed_forward_whole(const Run& run) const {
                                 .in_stride = channels(),
                                 .rows = (rows.end - rows.begin) * size.width,
                                 .channels = channels(),
-                                .eps = kNormEps,
+                                .eps = models::kMapNormEps,
                                 .out = at(normed, first * channels()),
                                 .out_stride = channels(),
                                 .out_bfloat16 = half()});

@@ -3,11 +3,11 @@
 #include <torch/torch.h>
 
 #include "core/error.h"
+#include "models/attention_form.h"
+#include "models/norm_eps.h"
 
 namespace nala::inference {
 namespace {
-
-constexpr double kBatchNormEps = 1e-5;
 
 std::vector<float> values_of(const at::Tensor& x) {
   const at::Tensor dense = x.contiguous();
@@ -37,7 +37,7 @@ Folded scaled(const Folded& x, const at::Tensor& factor) {
 
 Folded with_batch_norm(const Folded& x, const State& norm) {
   const at::Tensor factor =
-      norm["weight"].to(at::kDouble) / (norm["running_var"].to(at::kDouble) + kBatchNormEps).sqrt();
+      norm["weight"].to(at::kDouble) / (norm["running_var"].to(at::kDouble) + models::kBatchNormEps).sqrt();
   Folded folded = scaled(x, factor);
   folded.bias =
       folded.bias + norm["bias"].to(at::kDouble) - norm["running_mean"].to(at::kDouble) * factor;
@@ -121,19 +121,17 @@ class Packer {
   }
 
   [[nodiscard]] AttentionForm form(int stage, models::BlockKind kind) const {
-    const models::AttentionConfig& config = model_.attention;
-    const std::string_view name =
-        names_of(models::AttentionMap{})[static_cast<size_t>(config.feature_map)];
-    return {.softmax = kind == models::BlockKind::softmax ||
-                       config.feature_map == models::AttentionMap::softmax,
+    const ops::LinearAttentionOptions formula = models::linear_formula(model_.attention);
+    return {.softmax = models::is_softmax(kind, model_.attention),
             .linear = {.d = static_cast<int>(model_.head_dim(stage)),
-                       .map = ops::feature_map_named(name).value_or(ops::FeatureMap::relu_split),
-                       .norm_aware = config.norm_aware,
-                       .lambd = static_cast<float>(config.lambd),
-                       .tau = static_cast<float>(config.tau),
-                       .alpha = static_cast<float>(config.alpha)},
+                       .map = formula.map,
+                       .norm_aware = formula.norm_aware,
+                       .lambd = static_cast<float>(formula.lambd),
+                       .tau = static_cast<float>(formula.tau),
+                       .alpha = static_cast<float>(formula.alpha),
+                       .eps = static_cast<float>(formula.eps)},
             .heads = model_.heads[stage],
-            .gate = config.gate};
+            .gate = model_.attention.gate};
   }
 
   [[nodiscard]] BlockWeights block(const State& state, int stage, models::BlockKind kind) const {

@@ -2,23 +2,18 @@
 
 #include <torch/torch.h>
 
+#include "models/attention_form.h"
+#include "models/norm_eps.h"
 #include "ops/epilogue.h"
 #include "ops/softmax_attention.h"
 
 namespace nala::models {
 namespace {
 
-constexpr double kLayerNormEps = 1e-5;
-
 ops::LinearAttentionOptions operator_options(const AttentionOptions& options) {
-  const std::string_view name =
-      names_of(AttentionMap{})[static_cast<size_t>(options.config.feature_map)];
-  return {.map = ops::feature_map_named(name).value_or(ops::FeatureMap::relu_split),
-          .norm_aware = options.config.norm_aware,
-          .lambd = options.config.lambd,
-          .tau = options.config.tau,
-          .alpha = options.config.alpha,
-          .implementation = options.implementation};
+  ops::LinearAttentionOptions formula = linear_formula(options.config);
+  formula.implementation = options.implementation;
+  return formula;
 }
 
 // (B, N, C) as (B, h, N, d).
@@ -41,11 +36,10 @@ AttentionImpl::AttentionImpl(AttentionOptions options)
       lepe_(options_.config.lepe ? register_module("lepe", Conv2d(depthwise(options_.dim, 5)))
                                  : Conv2d(nullptr)),
       out_proj_(register_module("out_proj", Linear(options_.dim, options_.dim))),
-      ln_(register_module("ln", LayerNorm(options_.dim, kLayerNormEps))) {}
+      ln_(register_module("ln", LayerNorm(options_.dim, kAttentionNormEps))) {}
 
 bool AttentionImpl::is_softmax() const {
-  return options_.kind == BlockKind::softmax ||
-         options_.config.feature_map == AttentionMap::softmax;
+  return models::is_softmax(options_.kind, options_.config);
 }
 
 at::Tensor AttentionImpl::attend(const at::Tensor& q,
@@ -81,7 +75,7 @@ at::Tensor AttentionImpl::forward(const at::Tensor& tokens,
     ops::Epilogue epilogue{.y = attend(q, k, v, rotation),
                            .weight = ln_->weight,
                            .bias = ln_->bias,
-                           .eps = kLayerNormEps};
+                           .eps = kAttentionNormEps};
     if (lepe_) {
       epilogue.lepe = tokens_of(lepe_(map_of(parts[2], height, width)));  // (B, N, C)
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "models/attention_form.h"
 
 namespace nala::models {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 // Multiply-adds per token of the products between tokens.
 int64_t mixing(const BlockShape& block, int64_t tokens) {
   const AttentionMap map = block.attention.feature_map;
-  if (block.kind == BlockKind::softmax || map == AttentionMap::softmax) {
+  if (is_softmax(block.kind, block.attention)) {
     return 2 * tokens * block.dim;
   }
   const int64_t head_dim = block.dim / block.heads;

@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include "models/norm_eps.h"
+
 namespace nala::models {
 
 at::Tensor tokens_of(const at::Tensor& map) {
@@ -41,7 +43,7 @@ at::Tensor LayerNormImpl::forward(const at::Tensor& x) {
 }
 
 LayerNorm2dImpl::LayerNorm2dImpl(int64_t dim)
-    : norm_(register_module("norm", LayerNorm(dim, 1e-6))) {}
+    : norm_(register_module("norm", LayerNorm(dim, kMapNormEps))) {}
 
 at::Tensor LayerNorm2dImpl::forward(const at::Tensor& map) {
   return norm_(tokens_of(map));

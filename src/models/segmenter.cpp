@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include "models/norm_eps.h"
+
 namespace nala::models {
 namespace {
 
@@ -12,7 +14,7 @@ constexpr int kAuxiliaryStage = 2;
 MapBackboneImpl::MapBackboneImpl(const ResolvedModel& model) : trunk_(*this, model) {
   for (int i = 0; model.segmentation.normed_outputs() && i < kStages; ++i) {
     norms_.push_back(
-        register_module("norm" + std::to_string(i), LayerNorm(model.embed_dims[i], 1e-5)));
+        register_module("norm" + std::to_string(i), LayerNorm(model.embed_dims[i], kOutputNormEps)));
   }
 }
 

@@ -154,10 +154,6 @@ int64_t empty_rows(const analysis::EntropyStudy& study) {
                        [](double value) { return std::isnan(value); });
 }
 
-ordered_json finite_or_null(double value) {
-  return std::isfinite(value) ? ordered_json(value) : ordered_json();
-}
-
 ordered_json curve_json(const Side& side) {
   ordered_json curve = ordered_json::array();
   for (const analysis::Bin& bin : analysis::binned(side.norms, side.entropies, kBins)) {
@@ -177,8 +173,8 @@ ordered_json result_json(const EntropyResult& result) {
           {"head", result.head},
           {"kernel", result.kernel.name()},
           {"own", result.own},
-          {"spearman_query", finite_or_null(query.correlation)},
-          {"spearman_key", finite_or_null(key.correlation)},
+          {"spearman_query", query.correlation},
+          {"spearman_key", key.correlation},
           {"rows", result.study.row_entropies.size()},
           {"empty_rows", empty_rows(result.study)},
           {"query_curve", curve_json(query)},

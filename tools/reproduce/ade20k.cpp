@@ -27,7 +27,7 @@ report::Row segmenter_row(const GivenCheckpoints& checkpoints,
   return {.cells = {name, "linear", head.schedule, in_units(counts.parameters(), 1e6, 1),
                     in_units(counts.multiply_adds(), 1e9, 1), "", metric_text(metrics, "miou", 2),
                     metric_text(metrics, "macc", 2),
-                    checkpoints.path(name).empty() ? "this program" : checkpoints.path(name)},
+                    checkpoints.source(name)},
           .group = head.title};
 }
 

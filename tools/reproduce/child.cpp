@@ -7,43 +7,20 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "scratch_folder.h"
 
 namespace nala::tools {
 namespace {
 
-namespace fs = std::filesystem;
-
 [[noreturn]] void refuse_child(const char* what) {
   throw Error(ErrorKind::file, std::string("reproduce: ") + what + ": " + std::strerror(errno));
 }
-
-// A folder for one file, removed at the end.
-class ScratchFolder {
- public:
-  ScratchFolder() : path_(fs::temp_directory_path() / "nalaformer-XXXXXX") {
-    if (::mkdtemp(path_.data()) == nullptr) {
-      refuse_child("no folder for the result of a command");
-    }
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  [[nodiscard]] fs::path file() const { return fs::path(path_) / "result.json"; }
-
- private:
-  std::string path_;
-};
 
 // In the new process: never returns.
 [[noreturn]] void become(char* const* arguments, pid_t parent) {
@@ -85,13 +62,14 @@ int run_child(const std::vector<std::string>& words) {
 nlohmann::json json_of_child(std::vector<std::string> words) {
   const std::string name = words.at(0);
   const ScratchFolder scratch;
-  words.insert(words.end(), {"--quiet", "--json", scratch.file().string()});
+  const std::filesystem::path file = scratch.path() / "result.json";
+  words.insert(words.end(), {"--quiet", "--json", file.string()});
   const int status = run_child(words);
   if (status != 0) {
     throw Error(ErrorKind::data,
                 "reproduce: " + name + " ended with status " + std::to_string(status));
   }
-  return nlohmann::json::parse(read_file(scratch.file()));
+  return nlohmann::json::parse(read_file(file));
 }
 
 }  // namespace nala::tools

@@ -30,7 +30,7 @@ report::Row zoo_row(const CommandLine& line,
                     in_units(counts.multiply_adds(), 1e9, 3), "",
                     metric_text(checkpoints.metrics(name), "top1", 2),
                     timed ? fixed(pictures_per_second(line, settings), 1) : "",
-                    checkpoints.path(name).empty() ? "this program" : checkpoints.path(name)},
+                    checkpoints.source(name)},
           .group = class_of(name)};
 }
 

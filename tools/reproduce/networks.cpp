@@ -92,9 +92,9 @@ nlohmann::json GivenCheckpoints::metrics(const std::string& row) const {
   return json_of_child(words).at("metrics").at(weights);
 }
 
-std::string GivenCheckpoints::path(const std::string& row) const {
+std::string GivenCheckpoints::source(const std::string& row) const {
   const auto found = paths_.find(row);
-  return found == paths_.end() ? "" : found->second;
+  return found == paths_.end() ? "this program" : found->second;
 }
 
 std::string in_units(int64_t count, double unit, int decimals) {

@@ -39,8 +39,8 @@ class GivenCheckpoints {
   /// The metrics of `nalaformer eval` with this command's configuration and key=value words, of the
   /// weights --weights names; null where no checkpoint was given for the row.
   [[nodiscard]] nlohmann::json metrics(const std::string& row) const;
-  /// The checkpoint's path, empty where none was given.
-  [[nodiscard]] std::string path(const std::string& row) const;
+  /// Where the row comes from: the checkpoint's path, or "this program".
+  [[nodiscard]] std::string source(const std::string& row) const;
 
  private:
   const CommandLine& line_;

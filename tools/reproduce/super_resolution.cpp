@@ -43,7 +43,7 @@ report::Row upscaler_row(const GivenCheckpoints& checkpoints, const std::string&
                                     metric_text(metrics.at("sets").at(set.folder), "ssim_y", 4)
                               : "");
   }
-  row.cells.push_back(checkpoints.path(name).empty() ? "this program" : checkpoints.path(name));
+  row.cells.push_back(checkpoints.source(name));
   return row;
 }
 
