@@ -15,6 +15,8 @@ using ops::cpu::State;
 
 namespace {
 
+constexpr auto kNormEps = static_cast<float>(models::kMapNormEps);
+constexpr auto kAttentionNormEps = static_cast<float>(models::kAttentionNormEps);
 /// Tokens that a piece of work should have: enough for the products' tiles, few enough for caches.
 constexpr int64_t kTokens = 192;
 /// Queries whose softmax scores are kept at once.
@@ -146,7 +148,7 @@ void Block::project(const Run& run) const {
                                               .in_stride = channels(),
                                               .rows = tokens,
                                               .channels = channels(),
-                                              .eps = models::kMapNormEps,
+                                              .eps = kNormEps,
                                               .out = normed,
                                               .out_stride = channels(),
                                               .out_bfloat16 = half()});
@@ -322,7 +324,7 @@ void Block::finish_attention(const Run& run, Range rows, float* y, Pieces scratc
       .gate = {},
       .weight = w_.ln_weight.data(),
       .bias = w_.ln_bias.data(),
-      .eps = models::kAttentionNormEps,
+      .eps = kAttentionNormEps,
       .out = {mixed, half() ? ops::cpu::RowType::bfloat16 : row_type},
       .mean = scratch.floats(tokens),
       .rstd = scratch.floats(tokens)};
@@ -384,7 +386,7 @@ void Block::roll(const Run& run, Range rows, int64_t step, float* scratch) const
                                 .in_stride = channels(),
                                 .rows = fresh * width,
                                 .channels = channels(),
-                                .eps = models::kMapNormEps,
+                                .eps = kNormEps,
                                 .out = normed,
                                 .out_stride = channels(),
                                 .out_bfloat16 = half()});
@@ -445,7 +447,7 @@ void Block::feed_forward_whole(const Run& run) const {
                                 .in_stride = channels(),
                                 .rows = (rows.end - rows.begin) * size.width,
                                 .channels = channels(),
-                                .eps = models::kMapNormEps,
+                                .eps = kNormEps,
                                 .out = at(normed, first * channels()),
                                 .out_stride = channels(),
                                 .out_bfloat16 = half()});
