@@ -1,5 +1,5 @@
-// NALA_VECTORISED: compiles a function for AVX2 as well and picks at run time. Integer arithmetic
-// only, so that the results cannot differ.
+// NALA_VECTORISED: compiles a function for AVX2 as well and picks at run time. Only for
+// arithmetic whose results cannot differ: whole numbers, or files compiled without contraction.
 #pragma once
 
 // The sanitizers are not ready yet when the choice is made at program start.
