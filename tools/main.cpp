@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
   // Large blocks go back to the system and are faulted in again at every step by default; keeping
   // them makes training about a third faster.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, -1);  // never
   void* entry = nullptr;
   const std::string problem = load_program(entry);
   if (!problem.empty()) {

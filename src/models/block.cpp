@@ -54,11 +54,11 @@ at::Tensor BlockImpl::forward_scaled(const at::Tensor& map,
                                      const BranchFactors& factors) {
   const int64_t height = map.size(2);
   const int64_t width = map.size(3);
-  at::Tensor x = map + cpe1_(map);  // (B, C, H, W)
+  at::Tensor x = cpe1_->forward_residual(map);  // (B, C, H, W)
   x = map_of(residual(tokens_of(x), attn_(norm1_(x), height, width, rotation), gamma_1_,
                       factors.attention),
              height, width);
-  x = x + cpe2_(x);
+  x = cpe2_->forward_residual(x);
   x = map_of(residual(tokens_of(x), ffn_(norm2_(x), height, width), gamma_2_, factors.ffn), height,
              width);
   if (observer_) {

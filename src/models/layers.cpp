@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include "models/norm_eps.h"
+#include "ops/depthwise.h"
 
 namespace nala::models {
 
@@ -29,7 +30,19 @@ Conv2dImpl::Conv2dImpl(const Conv2dOptions& options)
       bias(options.bias ? register_parameter("bias", torch::empty({options.out})) : at::Tensor()),
       options_(options) {}
 
+bool Conv2dImpl::is_depthwise() const {
+  return options_.groups == options_.in && options_.in == options_.out && options_.stride == 1;
+}
+
+at::Tensor Conv2dImpl::forward_residual(const at::Tensor& x) {
+  TORCH_CHECK(is_depthwise(), "forward_residual: not a depthwise convolution");
+  return ops::depthwise({.map = x, .weight = weight, .bias = bias, .residual = true});
+}
+
 at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
+  if (is_depthwise()) {
+    return ops::depthwise({.map = x, .weight = weight, .bias = bias});
+  }
   return at::conv2d(x, weight, bias, options_.stride, options_.kernel / 2, 1, options_.groups);
 }
 
@@ -90,7 +103,7 @@ FfnImpl::FfnImpl(int64_t dim, int64_t ffn_dim)
 
 at::Tensor FfnImpl::forward(const at::Tensor& tokens, int64_t height, int64_t width) {
   const at::Tensor u = at::gelu(fc1_(tokens));  // (B, N, F)
-  return fc2_(u + tokens_of(dwconv_(map_of(u, height, width))));
+  return fc2_(tokens_of(dwconv_->forward_residual(map_of(u, height, width))));
 }
 
 }  // namespace nala::models

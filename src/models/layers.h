@@ -56,6 +56,8 @@ class Conv2dImpl : public torch::nn::Module {
  public:
   explicit Conv2dImpl(const Conv2dOptions& options);
   at::Tensor forward(const at::Tensor& x);
+  /// x + forward(x) in one pass, of a depthwise convolution.
+  at::Tensor forward_residual(const at::Tensor& x);
 
   at::Tensor weight;  // (out, in / groups, kernel, kernel)
   at::Tensor bias;    // (out), or undefined
@@ -63,6 +65,8 @@ class Conv2dImpl : public torch::nn::Module {
   [[nodiscard]] ConvInit init() const { return options_.init; }
 
  private:
+  [[nodiscard]] bool is_depthwise() const;
+
   Conv2dOptions options_;
 };
 TORCH_MODULE(Conv2d);

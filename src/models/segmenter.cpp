@@ -13,8 +13,8 @@ constexpr int kAuxiliaryStage = 2;
 
 MapBackboneImpl::MapBackboneImpl(const ResolvedModel& model) : trunk_(*this, model) {
   for (int i = 0; model.segmentation.normed_outputs() && i < kStages; ++i) {
-    norms_.push_back(
-        register_module("norm" + std::to_string(i), LayerNorm(model.embed_dims[i], kOutputNormEps)));
+    norms_.push_back(register_module("norm" + std::to_string(i),
+                                     LayerNorm(model.embed_dims[i], kOutputNormEps)));
   }
 }
 

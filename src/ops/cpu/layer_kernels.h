@@ -62,6 +62,18 @@ struct DepthwiseRow {
   bool out_bfloat16 = false;
 };
 
+/// What one row of a depthwise convolution's result adds to the gradients of its parameters.
+struct DepthwiseGradientRow {
+  const float* const* rows = nullptr;  ///< of the map, as in DepthwiseRow
+  int64_t pixel_stride = 0;
+  int64_t width = 0;
+  int64_t channels = 0;
+  int kernel = 3;                   ///< 3 or 5
+  const float* gradient = nullptr;  ///< (width, C), of the result
+  int64_t gradient_stride = 0;
+  float* sums = nullptr;  ///< (kernel^2 + 1, C), of the weights, then the bias: added to
+};
+
 /// (x - mean) / sqrt(variance + eps) of each row.
 struct Normalisation {
   const float* in = nullptr;
@@ -102,6 +114,7 @@ struct LayerKernels {
   void (*pack)(const Unpacked&, void* packed);
   void (*product)(const Product&);
   void (*depthwise_row)(const DepthwiseRow&);
+  void (*depthwise_gradient_row)(const DepthwiseGradientRow&);
   void (*normalise)(const Normalisation&);
   void (*rotate)(const RotatedRows&);
   /// Each row of x becomes exp(x - its maximum); gives 1 / its sum per row.

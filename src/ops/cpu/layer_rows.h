@@ -71,6 +71,51 @@ void depthwise_row(const DepthwiseRow& p) {
   }
 }
 
+/// One vector of channels; its sums stay in registers.
+template <class V, int kKernel>
+inline void depthwise_gradient_channels(const DepthwiseGradientRow& p, int64_t c) {
+  constexpr int kHalf = kKernel / 2;
+  const auto mask = lanes_of<V>(p.channels - c);
+  float* const sums = p.sums + c;
+  typename V::Reg weights[kKernel * kKernel];
+#pragma GCC unroll 25
+  for (int i = 0; i < kKernel * kKernel; ++i) {
+    weights[i] = V::load(sums + i * p.channels, mask);
+  }
+  auto bias = V::load(sums + kKernel * kKernel * p.channels, mask);
+  for (int64_t x = 0; x < p.width; ++x) {
+    const auto gradient = V::load(p.gradient + x * p.gradient_stride + c, mask);
+    bias = bias + gradient;
+#pragma GCC unroll 5
+    for (int kx = 0; kx < kKernel; ++kx) {
+      const int64_t from = x + kx - kHalf;
+      if (from >= 0 && from < p.width) {
+#pragma GCC unroll 5
+        for (int ky = 0; ky < kKernel; ++ky) {
+          weights[ky * kKernel + kx] = V::fma(V::load(p.rows[ky] + from * p.pixel_stride + c, mask),
+                                              gradient, weights[ky * kKernel + kx]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 25
+  for (int i = 0; i < kKernel * kKernel; ++i) {
+    V::store(sums + i * p.channels, mask, weights[i]);
+  }
+  V::store(sums + kKernel * kKernel * p.channels, mask, bias);
+}
+
+template <class V>
+void depthwise_gradient_row(const DepthwiseGradientRow& p) {
+  for (int64_t c = 0; c < p.channels; c += V::kWidth) {
+    if (p.kernel == 3) {
+      depthwise_gradient_channels<V, 3>(p, c);
+    } else {
+      depthwise_gradient_channels<V, 5>(p, c);
+    }
+  }
+}
+
 // Normalisation ----------------------------------------------------------------------------------
 
 template <class V>

@@ -8,8 +8,9 @@ namespace nala::ops::cpu {
 
 template <class V, class F>
 constexpr LayerKernels layer_kernels(Precision precision) {
-  return {precision,  &pack<V, F>,      &product<V, F>, &depthwise_row<V>, &normalise<V>,
-          &rotate<V>, &softmax_rows<V>, &add_rows<V>,   &to_bfloat16<V>};
+  return {
+      precision,     &pack<V, F>, &product<V, F>,   &depthwise_row<V>, &depthwise_gradient_row<V>,
+      &normalise<V>, &rotate<V>,  &softmax_rows<V>, &add_rows<V>,      &to_bfloat16<V>};
 }
 
 }  // namespace nala::ops::cpu

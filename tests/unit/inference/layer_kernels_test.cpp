@@ -254,6 +254,54 @@ TEST(LayerKernels, DepthwiseRowsWithBorders) {
   }
 }
 
+TEST(LayerKernels, GradientsOfADepthwiseRow) {
+  for (const auto& [name, kernels] : kernels_at_hand()) {
+    for (const int kernel : {3, 5}) {
+      for (const int64_t width : {1, 4, 9}) {
+        for (const int64_t channels : {1, 16, 23}) {
+          SCOPED_TRACE(std::string(name) + " " + std::to_string(kernel) + " " +
+                       std::to_string(width) + " " + std::to_string(channels));
+          const int64_t pixel = channels + 3;
+          const auto map = noise(static_cast<size_t>(kernel * width * pixel), 15);
+          const auto gradient = noise(static_cast<size_t>(width * channels), 16);
+          const int64_t values = (kernel * kernel + 1) * channels;
+          const auto before = noise(static_cast<size_t>(values), 17);
+          std::vector<float> sums = before;
+          sums.push_back(kGuard);
+          std::vector<const float*> rows;
+          for (int y = 0; y < kernel; ++y) {
+            rows.push_back(map.data() + y * width * pixel);
+          }
+          kernels->depthwise_gradient_row({.rows = rows.data(),
+                                           .pixel_stride = pixel,
+                                           .width = width,
+                                           .channels = channels,
+                                           .kernel = kernel,
+                                           .gradient = gradient.data(),
+                                           .gradient_stride = channels,
+                                           .sums = sums.data()});
+          for (int64_t i = 0; i < values; ++i) {
+            const int64_t tap = i / channels;
+            const int64_t c = i % channels;
+            const bool is_bias = tap == kernel * kernel;
+            double sum = before[i];
+            for (int64_t x = 0; x < width; ++x) {
+              const int64_t from = x + tap % kernel - kernel / 2;
+              const double factor = is_bias ? 1
+                                    : from < 0 || from >= width
+                                        ? 0
+                                        : rows[tap / kernel][from * pixel + c];
+              sum += factor * gradient[x * channels + c];
+            }
+            ASSERT_NEAR(sums[i], sum, 5e-6) << i;
+          }
+          ASSERT_EQ(sums.back(), kGuard);
+        }
+      }
+    }
+  }
+}
+
 TEST(LayerKernels, NormalisedRows) {
   for (const auto& [name, kernels] : kernels_at_hand()) {
     for (const int64_t channels : {1, 16, 30, 64}) {
