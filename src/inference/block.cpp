@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "inference/block_run.h"
 #include "models/norm_eps.h"
 
 namespace nala::inference {
@@ -15,10 +16,7 @@ using ops::cpu::State;
 
 namespace {
 
-constexpr auto kNormEps = static_cast<float>(models::kMapNormEps);
 constexpr auto kAttentionNormEps = static_cast<float>(models::kAttentionNormEps);
-/// Tokens that a piece of work should have: enough for the products' tiles, few enough for caches.
-constexpr int64_t kTokens = 192;
 /// Queries whose softmax scores are kept at once.
 constexpr int64_t kQueries = 48;
 /// Pieces of work that a small map is cut into for several threads.
@@ -27,39 +25,12 @@ constexpr int64_t kPieces = 4;
 constexpr int64_t kHiddenBytes = 256 << 10;
 constexpr int64_t kWholeHiddenBytes = 512 << 10;
 
-int64_t padded(int64_t count) {
-  return Pieces::padded(count);
-}
-
 int64_t packed_floats(int64_t columns, int64_t depth) {
   return static_cast<int64_t>(ops::cpu::packed_bytes(columns, depth, ops::cpu::Precision::float32) /
                               sizeof(float));
 }
 
-// Rows of a map for about `tokens` tokens.
-int64_t rows_of_tokens(int64_t tokens, MapSize size) {
-  return std::max<int64_t>(1, (tokens + size.width - 1) / size.width);
-}
-
 }  // namespace
-
-struct Block::Run {
-  Maps maps;
-  Team& team;
-  float* zeros;            // a row of any of the maps
-  float* after_cpe;        // (N, C)
-  float* packed;           // (N, 3C or 4C)
-  float* after_attention;  // (N, C)
-  BlockMemory& memory;
-  Cut bands;  // rows of the map
-
-  [[nodiscard]] MapSize size() const { return maps.size; }
-  [[nodiscard]] Range rows(int64_t band) const { return {bands.begin(band), bands.end(band)}; }
-  [[nodiscard]] RowOf rows_in(const float* map, int64_t pixel_stride) const {
-    return [map, stride = pixel_stride * maps.size.width, height = maps.size.height,
-            none = zeros](int64_t y) { return y < 0 || y >= height ? none : map + y * stride; };
-  }
-};
 
 int64_t Block::state_floats() const {
   const int64_t features = halves_of(w_.form.linear.map) * w_.form.linear.d;
@@ -72,17 +43,21 @@ State Block::state_at(float* floats) const {
   return {floats, floats + features * w_.form.linear.d};
 }
 
-Block::Run Block::begin(const Maps& maps, BlockMemory& memory, Team& team) const {
-  const int64_t tokens = maps.size.tokens();
-  const auto row = static_cast<size_t>(maps.size.width * std::max(packed(), hidden()));
+float* Block::zeros(MapSize size, BlockMemory& memory) const {
+  const auto row = static_cast<size_t>(size.width * std::max(packed(), hidden()));
   if (memory.zeros.size() < row) {
     memory.zeros.resize(row);
   }
+  return memory.zeros.data();
+}
+
+Block::Run Block::begin(const Maps& maps, BlockMemory& memory, Team& team) const {
+  const int64_t tokens = maps.size.tokens();
   // Linear attention adds up its bands' sums: its bands are the same whoever does them.
   const int64_t wanted = w_.form.softmax && team.together() ? tokens / kPieces : kTokens;
   return {.maps = maps,
           .team = team,
-          .zeros = memory.zeros.data(),
+          .zeros = zeros(maps.size, memory),
           .after_cpe = memory.after_cpe.floats(tokens * channels()),
           .packed = memory.packed.floats(tokens * packed()),
           .after_attention = memory.after_attention.floats(tokens * channels()),
@@ -164,8 +139,8 @@ void Block::project(const Run& run) const {
                 });
 }
 
-void Block::attend_linear(const Run& run) const {
-  const int64_t d = w_.form.linear.d;
+// The means of all heads, from the bands' sums.
+float* Block::mean_states(const Run& run) const {
   const int64_t all = w_.form.heads * state_floats();
   float* const totals = run.memory.attention.floats(0);
   for (int64_t band = 1; band < run.bands.count; ++band) {
@@ -175,7 +150,12 @@ void Block::attend_linear(const Run& run) const {
   }
   const float share = 1.0F / static_cast<float>(run.size().tokens());
   std::for_each(totals, totals + all, [&](float& x) { x *= share; });
+  return totals;
+}
 
+void Block::attend_linear(const Run& run) const {
+  const int64_t d = w_.form.linear.d;
+  float* const states = mean_states(run);
   const int64_t width = run.size().width;
   const int64_t most = run.bands.most() * width;
   const auto scratch_floats = static_cast<int64_t>(kernels_.attention->scratch(w_.form.linear));
@@ -193,7 +173,7 @@ void Block::attend_linear(const Run& run) const {
       s.y = {y + head * d, channels(), 1, ops::cpu::Dtype::float32};
       s.normaliser = normaliser;
       kernels_.attention->query_output(w_.form.linear, s, {0, tokens},
-                                       state_at(totals + head * state_floats()), space);
+                                       state_at(states + head * state_floats()), space);
     }
     finish_attention(run, rows, y, pieces);
   });

@@ -14,6 +14,12 @@ struct RotationTables {
   const float* sin = nullptr;
 };
 
+/// The same of every row and of every column of a map, (H, d) and (W, d): a token turns its first
+/// d/2 channels as its row says, its last as its column says.
+struct PositionTables {
+  RotationTables rows, columns;
+};
+
 struct AttentionForm {
   bool softmax = false;
   ops::cpu::Setup linear;  ///< its formula where it is not softmax; `d` always
@@ -52,16 +58,41 @@ class Block {
   };
   void run(const Maps& maps, BlockMemory& memory, Team& team) const;
 
+  /// in, after_attention: (H W, C) float32, apart; out: the same, apart from after_attention alone.
+  struct StreamedMaps {
+    const float* in = nullptr;
+    float* out = nullptr;
+    float* after_attention = nullptr;  ///< working memory
+    MapSize size;
+    PositionTables positions;
+  };
+  /// What run() computes, up to rounding, in memory that beside these maps depends on their width
+  /// alone: keys, values and queries exist for a band of rows at a time. The sums over all keys come
+  /// first, so that keys and values are projected twice. Not of softmax attention.
+  void run_streamed(const StreamedMaps& maps, BlockMemory& memory, Team& team) const;
+  [[nodiscard]] bool can_stream() const { return !w_.form.softmax; }
+
  private:
   struct Run;
+  struct ProjectedRows;
   [[nodiscard]] Run begin(const Maps& maps, BlockMemory& memory, Team& team) const;
+  float* zeros(MapSize size, BlockMemory& memory) const;
   void project(const Run& run) const;
+  [[nodiscard]] float* mean_states(const Run& run) const;
   void attend_linear(const Run& run) const;
   void attend_softmax(const Run& run) const;
   void pack_keys_and_values(const Run& run) const;
   void attend_softmax_head(
       const Run& run, int64_t head, ops::cpu::Range tokens, float* y, float* scratch) const;
   void finish_attention(const Run& run, ops::cpu::Range rows, float* y, Pieces scratch) const;
+  void project_rows(const Run& run, ops::cpu::Range rows, const ProjectedRows& to) const;
+  void sum_keys(const Run& run, const PositionTables& positions) const;
+  void attend_band(const Run& run,
+                   const PositionTables& positions,
+                   float* states,
+                   ops::cpu::Range rows,
+                   float* scratch) const;
+  [[nodiscard]] int64_t band_floats(const Run& run) const;
   void feed_forward_rolling(const Run& run) const;
   void roll(const Run& run, ops::cpu::Range rows, int64_t step, float* scratch) const;
   void feed_forward_whole(const Run& run) const;

@@ -79,6 +79,26 @@ class Packer {
     return weights;
   }
 
+  [[nodiscard]] UpscaleWeights upscale() const {
+    const models::SuperResolutionSizes& sizes = model_.super_resolution;
+    const AttentionForm attention = form(sizes.head_dim(), sizes.heads, models::BlockKind::linear);
+    UpscaleWeights weights;
+    // The first one's few channels stay exact.
+    weights.first = convolved(layer(state_.below("conv_first.")), *kernels_.exact);
+    weights.body = convolved(layer(state_.below("conv_body.")), *kernels_.layers);
+    for (size_t i = 0; i < sizes.groups.size(); ++i) {
+      const State state = state_.below("groups." + std::to_string(i) + ".");
+      BlockGroupWeights group{.blocks = {},
+                              .conv = convolved(layer(state.below("conv.")), *kernels_.layers)};
+      for (int64_t j = 0; j < sizes.groups[i]; ++j) {
+        group.blocks.push_back(
+            block(state.below("blocks." + std::to_string(j) + "."), attention));
+      }
+      weights.groups.push_back(std::move(group));
+    }
+    return weights;
+  }
+
  private:
   [[nodiscard]] PackedLinear linear(const Folded& x) const {
     return {*kernels_.layers, x.weight.to(at::kFloat).contiguous().const_data_ptr<float>(),
@@ -109,7 +129,8 @@ class Packer {
     const State state = state_.below("layers." + std::to_string(stage) + ".");
     for (size_t i = 0; i < model_.blocks[stage].size(); ++i) {
       weights.blocks.push_back(
-          block(state.below("blocks." + std::to_string(i) + "."), stage, model_.blocks[stage][i]));
+          block(state.below("blocks." + std::to_string(i) + "."),
+                form(model_.head_dim(stage), model_.heads[stage], model_.blocks[stage][i])));
     }
     if (state.has("downsample.reduction.weight")) {
       weights.downsample = convolved(with_batch_norm(layer(state.below("downsample.reduction.")),
@@ -120,26 +141,26 @@ class Packer {
     return weights;
   }
 
-  [[nodiscard]] AttentionForm form(int stage, models::BlockKind kind) const {
+  [[nodiscard]] AttentionForm form(int64_t head_dim, int64_t heads, models::BlockKind kind) const {
     const ops::LinearAttentionOptions formula = models::linear_formula(model_.attention);
     return {.softmax = models::is_softmax(kind, model_.attention),
-            .linear = {.d = static_cast<int>(model_.head_dim(stage)),
+            .linear = {.d = static_cast<int>(head_dim),
                        .map = formula.map,
                        .norm_aware = formula.norm_aware,
                        .lambd = static_cast<float>(formula.lambd),
                        .tau = static_cast<float>(formula.tau),
                        .alpha = static_cast<float>(formula.alpha),
                        .eps = static_cast<float>(formula.eps)},
-            .heads = model_.heads[stage],
+            .heads = heads,
             .gate = model_.attention.gate};
   }
 
-  [[nodiscard]] BlockWeights block(const State& state, int stage, models::BlockKind kind) const {
+  [[nodiscard]] BlockWeights block(const State& state, const AttentionForm& form) const {
     const auto with_gamma = [&](const Folded& x, const char* name) {
       return state.has(name) ? scaled(x, state[name].flatten().to(at::kDouble)) : x;
     };
     BlockWeights w;
-    w.form = form(stage, kind);
+    w.form = form;
     w.cpe1 = depthwise(state.below("cpe1."), true);
     w.cpe2 = depthwise(state.below("cpe2."), true);
     w.ffn_depthwise = depthwise(state.below("ffn.dwconv."), true);
@@ -197,6 +218,12 @@ NetworkWeights folded_weights(const State& state,
                               const models::ResolvedModel& model,
                               const ops::cpu::MachineKernels& kernels) {
   return Packer(state, model, kernels).network();
+}
+
+UpscaleWeights folded_upscale_weights(const State& state,
+                                      const models::ResolvedModel& model,
+                                      const ops::cpu::MachineKernels& kernels) {
+  return Packer(state, model, kernels).upscale();
 }
 
 }  // namespace nala::inference

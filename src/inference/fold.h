@@ -7,6 +7,7 @@
 #include <string>
 
 #include "inference/network.h"
+#include "inference/upscale_network.h"
 #include "models/config.h"
 
 namespace nala::inference {
@@ -33,5 +34,10 @@ class State {
 NetworkWeights folded_weights(const State& state,
                               const models::ResolvedModel& model,
                               const ops::cpu::MachineKernels& kernels);
+
+/// Of a super-resolution network, without its reconstruction.
+UpscaleWeights folded_upscale_weights(const State& state,
+                                      const models::ResolvedModel& model,
+                                      const ops::cpu::MachineKernels& kernels);
 
 }  // namespace nala::inference

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "inference/fold.h"
+#include "inference/fused_upscaler.h"
 #include "models/heads/classifier.h"
 #include "models/segmenter.h"
 #include "ops/cpu/chunks.h"
@@ -162,7 +163,11 @@ class FusedSegmenter : public models::Model {
 };
 
 // Pairs of bfloat16 factors need even widths.
-bool all_even(const models::ResolvedModel& model) {
+bool all_even(const models::ResolvedModel& model, bool super_resolution) {
+  if (super_resolution) {
+    const models::SuperResolutionSizes& sizes = model.super_resolution;
+    return sizes.channels % 2 == 0 && sizes.ffn_dim() % 2 == 0;
+  }
   for (int stage = 0; stage < kStages; ++stage) {
     if (model.embed_dims[stage] % 2 != 0 || model.ffn_dim(stage) % 2 != 0) {
       return false;
@@ -174,11 +179,12 @@ bool all_even(const models::ResolvedModel& model) {
 }  // namespace
 
 std::string refuses(const models::Model& model, const models::ResolvedModel& config) {
-  const bool known = dynamic_cast<const models::Classifier*>(&model) != nullptr ||
+  const bool upscaler = dynamic_cast<const models::SuperResolver*>(&model) != nullptr;
+  const bool known = upscaler || dynamic_cast<const models::Classifier*>(&model) != nullptr ||
                      dynamic_cast<const models::Segmenter*>(&model) != nullptr;
   const auto parameters = model.parameters();
   if (!known) {
-    return "the fused form is for classification and segmentation";
+    return "the fused form is for classification, segmentation and super-resolution";
   }
   if (parameters.empty() || !parameters.front().is_cpu()) {
     return "the fused form runs on the CPU";
@@ -186,11 +192,13 @@ std::string refuses(const models::Model& model, const models::ResolvedModel& con
   if (config.attention.feature_map == models::AttentionMap::pola) {
     return "the fused form does not know the attention pola";
   }
-  for (int stage = 0; stage < kStages; ++stage) {
-    if (config.head_dim(stage) > ops::cpu::kMaxChannels) {
+  for (int stage = 0; stage < (upscaler ? 1 : kStages); ++stage) {
+    const int64_t head_dim =
+        upscaler ? config.super_resolution.head_dim() : config.head_dim(stage);
+    if (head_dim > ops::cpu::kMaxChannels) {
       return "the fused form takes up to " + std::to_string(ops::cpu::kMaxChannels) +
              " channels per head, stage " + std::to_string(stage) + " has " +
-             std::to_string(config.head_dim(stage));
+             std::to_string(head_dim);
     }
   }
   if (ops::cpu::machine_kernels(ops::cpu::Precision::float32).layers == nullptr) {
@@ -207,14 +215,17 @@ std::shared_ptr<models::Model> fused(std::shared_ptr<models::Model> model,
     throw Error(ErrorKind::usage, reason);
   }
   using ops::cpu::Precision;
-  const auto kernels =
-      ops::cpu::machine_kernels(all_even(resolved) ? precision : Precision::float32);
+  auto upscaler = std::dynamic_pointer_cast<models::SuperResolver>(model);
+  const auto kernels = ops::cpu::machine_kernels(
+      all_even(resolved, upscaler != nullptr) ? precision : Precision::float32);
   const at::NoGradGuard no_grad;
   const State state(*model);
   std::shared_ptr<models::Model> made;
   if (auto segmenter = std::dynamic_pointer_cast<models::Segmenter>(model)) {
     made = std::make_shared<FusedSegmenter>(resolved, state.below("backbone."), kernels,
                                             std::move(segmenter));
+  } else if (upscaler) {
+    made = fused_upscaler(std::move(upscaler), resolved, kernels);
   } else {
     made = std::make_shared<FusedClassifier>(resolved, state, kernels);
   }

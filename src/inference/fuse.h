@@ -10,12 +10,11 @@
 
 namespace nala::inference {
 
-/// Why a model cannot be fused here, or empty: CPU, float32 weights, classification or
-/// segmentation, no attention but softmax's and the linear operator's, AVX2.
+/// Why a model cannot be fused here, or empty: CPU, float32 weights, no attention but softmax's and the linear operator's, AVX2.
 std::string refuses(const models::Model& model, const models::ResolvedModel& config);
 
 /// The same function as `model` in evaluation mode, with weights of its own; what is not part of
-/// the backbone or the classifier runs as before and is shared with `model`. forward() is in
+/// the backbone, the classifier or a super-resolution network's features runs as before and is shared with `model`. forward() is in
 /// float32, or with the factors of matrix products in bfloat16 and everything between in float32;
 /// it gives no gradient, and is safe to call from several threads. Moving it elsewhere or changing
 /// `model`'s weights afterwards has no effect on it. bfloat16 falls back to float32 where the

@@ -25,12 +25,6 @@ Conv2d conv3x3(int64_t in, int64_t out) {
   return Conv2d(Conv2dOptions{.in = in, .out = out});
 }
 
-// a = -1/2, which torch's antialiased form has, its other one -3/4; enlarging, it does not blur.
-at::Tensor bicubic(const at::Tensor& images, int64_t scale) {
-  return at::_upsample_bicubic2d_aa(images, {scale * images.size(2), scale * images.size(3)},
-                                    /*align_corners=*/false);
-}
-
 }  // namespace
 
 BlockGroupImpl::BlockGroupImpl(const ResolvedModel& model, size_t index)
@@ -91,6 +85,13 @@ at::Tensor SuperResolver::reconstruct(const at::Tensor& features) {
   return conv_last_ ? conv_last_(x) : x;
 }
 
+// a = -1/2, which torch's antialiased form has, its other one -3/4; enlarging, it does not blur.
+at::Tensor SuperResolver::bicubic(const at::Tensor& images) const {
+  const int64_t s = sizes_.scale;
+  return at::_upsample_bicubic2d_aa(images, {s * images.size(2), s * images.size(3)},
+                                    /*align_corners=*/false);
+}
+
 Outputs SuperResolver::forward(const at::Tensor& images, const ForwardContext& context) {
   const at::Tensor x = images.contiguous(at::MemoryFormat::ChannelsLast);
   const ops::Rotation rotation = rope_ ? rope_->tables(x.size(2), x.size(3)) : ops::Rotation{};
@@ -100,7 +101,7 @@ Outputs SuperResolver::forward(const at::Tensor& images, const ForwardContext& c
     features = group->as<BlockGroupImpl>()->forward(features, rotation, context);
   }
   features = shallow + conv_body_(features);
-  return {.main = bicubic(x, sizes_.scale) + reconstruct(features), .auxiliary = {}};
+  return {.main = bicubic(x) + reconstruct(features), .auxiliary = {}};
 }
 
 }  // namespace nala::models

@@ -44,9 +44,11 @@ class SuperResolver : public Model {
   /// images: (B, C, H, W), values in 0 ... 1. `main`: (B, C, s H, s W), not clamped.
   Outputs forward(const at::Tensor& images, const ForwardContext& context) override;
 
- private:
+  /// What forward() adds up at the end: of features (B, C, H, W), and of the images themselves.
   at::Tensor reconstruct(const at::Tensor& features);
+  [[nodiscard]] at::Tensor bicubic(const at::Tensor& images) const;
 
+ private:
   SuperResolutionSizes sizes_;
   Conv2d conv_first_;
   Rope rope_{nullptr};

@@ -122,6 +122,73 @@ TEST_F(Fused, SegmentationRunsItsHeadAsBefore) {
   EXPECT_LT(error_of(config, {2, 3, 70, 96}, Precision::float32, models::Task::segmentation), 1e-5);
 }
 
+models::ModelConfig small_upscaler() {
+  models::ModelConfig config;
+  config.super_resolution = {.size = models::SuperResolutionSize::custom,
+                             .scale = 2,
+                             .channels = 16,
+                             .groups = std::vector<int64_t>{2, 1},
+                             .heads = 2};
+  return config;
+}
+
+double upscaler_error(const models::ModelConfig& config, at::IntArrayRef shape) {
+  return error_of(config, shape, Precision::float32, models::Task::super_resolution);
+}
+
+// Up to 16 384 pixels as a whole, more of them in bands of rows, of 8 rows or more.
+TEST_F(Fused, SuperResolutionAtEverySize) {
+  for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{
+           {1, 1}, {5, 2}, {40, 53}, {129, 128}, {151, 163}, {11, 1700}, {1700, 11}}) {
+    EXPECT_LT(upscaler_error(small_upscaler(), {1, 3, height, width}), 5e-6)
+        << height << " x " << width;
+  }
+  EXPECT_LT(upscaler_error(small_upscaler(), {3, 3, 24, 31}), 5e-6);
+}
+
+TEST_F(Fused, SuperResolutionOfEveryForm) {
+  for (const auto reconstruction : {models::Reconstruction::direct, models::Reconstruction::deep}) {
+    for (const int64_t scale : {3, 4}) {
+      models::ModelConfig config = small_upscaler();
+      config.super_resolution.scale = scale;
+      config.super_resolution.reconstruction = reconstruction;
+      EXPECT_LT(upscaler_error(config, {1, 3, 27, 700}), 5e-6) << scale;
+    }
+  }
+  for (bool models::AttentionConfig::*part :
+       {&models::AttentionConfig::rope, &models::AttentionConfig::gate,
+        &models::AttentionConfig::lepe, &models::AttentionConfig::norm_aware}) {
+    models::ModelConfig config = small_upscaler();
+    config.super_resolution.channels = 24;  // parts of the projection that begin inside a panel
+    config.super_resolution.layer_scale = 0.5;
+    config.attention.*part = false;
+    EXPECT_LT(upscaler_error(config, {1, 3, 150, 120}), 5e-6);
+  }
+  models::ModelConfig softmax = small_upscaler();
+  softmax.attention.feature_map = AttentionMap::softmax;
+  EXPECT_LT(upscaler_error(softmax, {1, 3, 30, 40}), 5e-6);
+  EXPECT_LT(error_of(small_upscaler(), {1, 3, 140, 130}, Precision::bfloat16,
+                     models::Task::super_resolution),
+            0.05);
+}
+
+TEST_F(Fused, StreamedResultsDoNotDependOnThreads) {
+  const auto config = small_upscaler();
+  const auto fast =
+      fused(lively(config, models::Task::super_resolution), config, Precision::float32);
+  const at::NoGradGuard no_grad;
+  const at::Tensor images = at::randn({1, 3, 192, 160});
+  const int threads = at::get_num_threads();
+  std::vector<at::Tensor> results;
+  for (const int used : {1, 2, 4}) {
+    at::set_num_threads(used);
+    results.push_back(fast->forward(images, {}).main);
+  }
+  at::set_num_threads(threads);
+  EXPECT_LT((results[0] - results[1]).abs().max().item<double>(), 1e-5);
+  EXPECT_LT((results[0] - results[2]).abs().max().item<double>(), 1e-5);
+}
+
 TEST_F(Fused, Bfloat16FactorsLoseLittle) {
   EXPECT_LT(error_of(small_model(), {3, 3, 96, 64}, Precision::bfloat16), 0.05);
 }
