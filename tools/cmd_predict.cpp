@@ -123,6 +123,7 @@ int run_predict(int argc, char** argv) {
   ordered_json skipped = ordered_json::array();
   Progress bar("predict", count, 0,
                !line.quiet() && on_terminal() && count > predictor->batch_size());
+  Log log(line.log_level());
   const auto take = [&](int64_t index, const predict::StreamTask::Item* item,
                         const std::string& problem) {
     bar.clear();
@@ -132,6 +133,9 @@ int run_predict(int argc, char** argv) {
     } else {
       const auto& result = static_cast<const PicturePredictor::Picture*>(item)->result;
       print_line(*predictor, result, line.has("jsonl"));
+      if (const std::string warning = predictor->warning(result); !warning.empty()) {
+        log.warning(warning);
+      }
       predictions.push_back(result);
     }
     bar.update(index + 1);

@@ -71,6 +71,8 @@ class Block {
   /// first, so that keys and values are projected twice. Not of softmax attention.
   void run_streamed(const StreamedMaps& maps, BlockMemory& memory, Team& team) const;
   [[nodiscard]] bool can_stream() const { return !w_.form.softmax; }
+  /// Rows of a band; two above and two below are projected again for the values' convolution.
+  static int64_t rows_of_band(MapSize size);
 
  private:
   struct Run;

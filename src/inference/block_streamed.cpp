@@ -13,10 +13,6 @@ using ops::cpu::Sequence;
 
 namespace {
 
-/// Tokens of a band: its neighbours' values are projected again for the convolution of the values.
-constexpr int64_t kBandTokens = 12288;
-constexpr int64_t kFewestBandRows = 8;
-
 // The tables of the tokens of some rows, (rows W, d).
 void fill_tables(const RotationTables& by_row,
                  const RotationTables& by_column,
@@ -187,8 +183,11 @@ void Block::attend_band(const Run& run,
   }
 }
 
+int64_t Block::rows_of_band(MapSize size) {
+  return std::max<int64_t>(8, rows_of_tokens(12288, size));
+}
+
 void Block::run_streamed(const StreamedMaps& maps, BlockMemory& memory, Team& team) const {
-  const int64_t band_rows = std::max(kFewestBandRows, rows_of_tokens(kBandTokens, maps.size));
   const Run run{.maps = {.in = maps.in, .out = maps.out, .size = maps.size, .tables = {}},
                 .team = team,
                 .zeros = zeros(maps.size, memory),
@@ -196,7 +195,7 @@ void Block::run_streamed(const StreamedMaps& maps, BlockMemory& memory, Team& te
                 .packed = nullptr,
                 .after_attention = maps.after_attention,
                 .memory = memory,
-                .bands = Cut(maps.size.height, band_rows)};
+                .bands = Cut(maps.size.height, rows_of_band(maps.size))};
   sum_keys(run, maps.positions);
   float* const states = mean_states(run);
   team.each(run.bands.count, band_floats(run), [&](int64_t band, float* scratch) {

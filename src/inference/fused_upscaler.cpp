@@ -14,6 +14,10 @@ namespace {
 constexpr int64_t kReconstructedPixels = 8192;
 constexpr int64_t kReconstructionMargin = 4;
 
+int64_t rows_of_reconstruction(MapSize size) {
+  return std::max(2 * kReconstructionMargin, kReconstructedPixels / size.width);
+}
+
 RotationTables pointers(ops::Rotation& rotation) {
   rotation = {rotation.cos.contiguous(), rotation.sin.contiguous()};
   return {rotation.cos.const_data_ptr<float>(), rotation.sin.const_data_ptr<float>()};
@@ -74,8 +78,7 @@ class FusedUpscaler : public models::Model {
   // to: (C, s H, s W).
   void add_reconstruction(const float* features, MapSize size, const at::Tensor& to) const {
     const int64_t channels = network_.channels();
-    const Cut bands(size.height, std::max<int64_t>(2 * kReconstructionMargin,
-                                                   kReconstructedPixels / size.width));
+    const Cut bands(size.height, rows_of_reconstruction(size));
     for (int64_t band = 0; band < bands.count; ++band) {
       const int64_t begin = bands.begin(band);
       const int64_t rows = bands.end(band) - begin;
@@ -98,6 +101,28 @@ class FusedUpscaler : public models::Model {
 };
 
 }  // namespace
+
+int64_t fused_upscaler_bytes(const models::ResolvedModel& model, MapSize size) {
+  const models::SuperResolutionSizes& sizes = model.super_resolution;
+  const int64_t channels = sizes.channels;
+  const int64_t scale = sizes.scale;
+  // Three maps; the picture twice; the result, and what bicubic has half way.
+  const int64_t per_pixel = 3 * channels + model.in_channels * (2 + scale + scale * scale);
+  // After the first convolution, projected, and the rotary tables.
+  const int64_t per_token = 5 * channels + 2 * sizes.head_dim();
+  int64_t block = size.tokens() * (per_token + channels);
+  if (UpscaleNetwork::is_large(size)) {
+    const int64_t rows = Cut(size.height, Block::rows_of_band(size)).most() + 4;
+    block = rows * size.width * per_token * at::get_num_threads();
+  }
+  const bool deep = sizes.reconstruction == models::Reconstruction::deep;
+  const int64_t widest = deep ? models::kDeepReconstructionChannels : model.in_channels;
+  const int64_t rows =
+      Cut(size.height, rows_of_reconstruction(size)).most() + 2 * kReconstructionMargin;
+  const int64_t reconstruction = rows * size.width * 3 * widest * scale * scale;
+  const int64_t floats = per_pixel * size.tokens() + std::max(block, reconstruction);
+  return floats * int64_t{sizeof(float)} * 11 / 10;
+}
 
 std::shared_ptr<models::Model> fused_upscaler(std::shared_ptr<models::SuperResolver> whole,
                                               const models::ResolvedModel& model,

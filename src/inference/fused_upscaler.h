@@ -15,4 +15,8 @@ std::shared_ptr<models::Model> fused_upscaler(std::shared_ptr<models::SuperResol
                                               const models::ResolvedModel& model,
                                               const ops::cpu::MachineKernels& kernels);
 
+/// About the memory that its forward takes for one picture of linear attention, in bytes, with
+/// LibTorch's present number of threads.
+int64_t fused_upscaler_bytes(const models::ResolvedModel& model, MapSize size);
+
 }  // namespace nala::inference

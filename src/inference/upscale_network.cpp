@@ -10,8 +10,6 @@ using ops::cpu::Product;
 
 namespace {
 
-/// Larger maps are streamed.
-constexpr int64_t kWholeTokens = 16384;
 /// Pixels of a convolution's piece of work.
 constexpr int64_t kConvolvedPixels = 2048;
 
@@ -26,10 +24,6 @@ UpscaleNetwork::UpscaleNetwork(const ops::cpu::MachineKernels& kernels, UpscaleW
     }
     groups_.push_back(std::move(made));
   }
-}
-
-bool UpscaleNetwork::streams(MapSize size) const {
-  return size.tokens() > kWholeTokens && groups_.front().blocks.front().can_stream();
 }
 
 const float* UpscaleNetwork::features(const UpscaleRun& picture,

@@ -40,7 +40,10 @@ class UpscaleNetwork {
 
   /// Whether pictures of this size go through the blocks in bands of rows: large ones do, whose
   /// activations would not stay in any cache.
-  [[nodiscard]] bool streams(MapSize size) const;
+  [[nodiscard]] bool streams(MapSize size) const {
+    return is_large(size) && groups_.front().blocks.front().can_stream();
+  }
+  static bool is_large(MapSize size) { return size.tokens() > 16384; }
   /// The features, (H W, C), in `memory` until its next use. Beside three such maps it holds, where
   /// streams() says yes, what depends on the picture's width alone.
   const float* features(const UpscaleRun& picture, UpscaleMemory& memory, Team& team) const;

@@ -63,6 +63,7 @@ Network build_network(const train::Weights& weights,
                               inference::refuses(*network.model, models::resolve(config)).empty());
   if (fused) {
     network.model = inference::fused(network.model, config, ops::cpu::Precision::float32);
+    network.fused = true;
   }
   return network;
 }

@@ -31,6 +31,7 @@ struct Network {
   std::vector<std::string> classes;
   std::shared_ptr<models::Model> model;  ///< in evaluation mode
   at::Device device = at::kCPU;
+  bool fused = false;  ///< whether `model` is the fused form
 };
 
 /// How a network is run: as it is trained, or in its fused form (inference/fuse.h).

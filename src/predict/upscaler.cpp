@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "eval/enlarge.h"
+#include "inference/fused_upscaler.h"
 
 namespace nala::predict {
 namespace {
@@ -90,23 +91,43 @@ data::RealImage enlarge_bicubic(const data::RawPicture& picture,
 Upscaler::Upscaler(Network network, const UpscaleOptions& options)
     : network_(std::move(network)),
       options_(options),
-      scale_(network_.recipe.model.super_resolution.scale),
-      whole_pixels_(static_cast<int64_t>(
-          options.memory_mb * kMegabyte /
-          static_cast<double>(forward_bytes_per_pixel(models::resolve(network_.recipe.model))))) {
-  if (!options_.tile && whole_pixels_ < kSmallestTile * kSmallestTile) {
+      model_(models::resolve(network_.recipe.model)),
+      scale_(model_.super_resolution.scale) {
+  if (!options_.tile && !fits(kSmallestTile, kSmallestTile)) {
     throw Error(ErrorKind::usage, "--memory: too little for a tile of " +
                                       std::to_string(kSmallestTile) + " pixels a side");
   }
 }
 
-at::Tensor Upscaler::enlarged(const at::Tensor& image) const {
-  eval::Tiling tiling{.scale = scale_};
+bool Upscaler::fits(int64_t height, int64_t width) const {
+  const bool streams =
+      network_.fused && model_.attention.feature_map != models::AttentionMap::softmax;
+  const int64_t bytes = streams ? inference::fused_upscaler_bytes(model_, {height, width})
+                                : height * width * forward_bytes_per_pixel(model_);
+  return static_cast<double>(bytes) <= options_.memory_mb * kMegabyte;
+}
+
+int64_t Upscaler::tile_of(int64_t height, int64_t width) const {
+  const int64_t longer = std::max(height, width);
   if (options_.tile) {
-    tiling.tile = *options_.tile;
-  } else if (image.size(2) * image.size(3) > whole_pixels_) {
-    tiling.tile = static_cast<int64_t>(std::sqrt(static_cast<double>(whole_pixels_)));
+    return *options_.tile < longer ? *options_.tile : 0;
   }
+  if (fits(height, width)) {
+    return 0;
+  }
+  int64_t largest = longer;
+  while (largest > kSmallestTile && !fits(std::min(largest, height), std::min(largest, width))) {
+    --largest;
+  }
+  // As many tiles in smaller ones, which share no more than they have to.
+  const int64_t overlap = std::min(options_.overlap, largest - 1);
+  const int64_t tiles = (longer - overlap + largest - overlap - 1) / (largest - overlap);
+  const int64_t tile = (longer + (tiles - 1) * overlap + tiles - 1) / tiles;
+  return std::max(tile, std::min(largest, kSafeTile));
+}
+
+at::Tensor Upscaler::enlarged(const at::Tensor& image) const {
+  eval::Tiling tiling{.tile = tile_of(image.size(2), image.size(3)), .scale = scale_};
   tiling.overlap = std::min(options_.overlap, std::max<int64_t>(tiling.tile - 1, 0));
   const auto whole = [&](const at::Tensor& x) { return (*network_.model)(x.to(network_.device)); };
   return eval::enlarge(whole, image, tiling, options_.self_ensemble);

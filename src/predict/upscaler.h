@@ -19,6 +19,10 @@ struct UpscaleOptions {
   bool self_ensemble = false;   ///< mean over eight orientations
 };
 
+/// Tiles of at least this side lose at most 0.1 dB against the whole picture
+/// (docs/super_resolution.md).
+inline constexpr int64_t kSafeTile = 256;
+
 /// Enlarges pictures: grey, alpha (by MATLAB's bicubic) and 16 bits stay. They are enlarged whole
 /// where that fits into the stated memory, else in the largest square tiles that do. Immutable,
 /// hence thread-safe.
@@ -29,14 +33,17 @@ class Upscaler {
 
   [[nodiscard]] int64_t scale() const { return scale_; }
   [[nodiscard]] data::RawPicture operator()(const data::RawPicture& picture) const;
+  /// Side of the tiles that a picture goes in; 0: it goes as a whole.
+  [[nodiscard]] int64_t tile_of(int64_t height, int64_t width) const;
 
  private:
   [[nodiscard]] at::Tensor enlarged(const at::Tensor& image) const;
+  [[nodiscard]] bool fits(int64_t height, int64_t width) const;
 
   Network network_;
   UpscaleOptions options_;
+  models::ResolvedModel model_;
   int64_t scale_;
-  int64_t whole_pixels_;  // that fit into the memory at once
 };
 
 /// MATLAB's bicubic enlargement of `count` channels from `first` on, in units of the stored values.
@@ -45,8 +52,9 @@ data::RealImage enlarge_bicubic(const data::RawPicture& picture,
                                 int64_t count,
                                 int64_t scale);
 
-/// At least the memory that a forward of a super-resolution network takes per low-resolution pixel,
-/// in bytes, float32: 10 to 40 % above what was measured of light and base at x2 and x4.
+/// At least the memory that a forward of a super-resolution network, not fused, takes per
+/// low-resolution pixel, in bytes, float32: 10 to 40 % above what was measured of light and base at
+/// x2 and x4.
 int64_t forward_bytes_per_pixel(const models::ResolvedModel& model);
 
 }  // namespace nala::predict

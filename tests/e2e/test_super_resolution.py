@@ -144,6 +144,9 @@ def test_little_memory_means_tiles_of_nearly_the_same(upscaler, tmp_path):
         result = run("predict", tmp_path / "large.png", "--checkpoint", upscaler, "--output",
                      tmp_path / name, *more)
         assert result.status == 0, result.err
+        picture = read_json(tmp_path / name / "predictions.json")["predictions"][0]
+        assert ("tile" in picture) == (name != "whole") == ("in tiles of" in result.err)
+        assert name != "tiles" or picture["tile"] == 48
     whole, tiles, memory = (Image.open(tmp_path / name / "large_x2.png").tobytes()
                             for name in ("whole", "tiles", "memory"))
     assert whole != tiles and memory not in (whole, tiles)

@@ -103,6 +103,18 @@ void EnlargingPredictor::write(Item& item) const {
     outputs.push_back(compared.string());
   }
   picture.result["outputs"] = std::move(outputs);
+  if (const int64_t tile = upscaler_.tile_of(picture.picture.height, picture.picture.width)) {
+    picture.result["tile"] = tile;
+  }
+}
+
+std::string EnlargingPredictor::warning(const ordered_json& result) const {
+  if (!result.contains("tile") || result["tile"].get<int64_t>() >= predict::kSafeTile) {
+    return "";
+  }
+  return result.at("path").get<std::string>() + ": in tiles of " + result["tile"].dump() +
+         " pixels, which may lose more than 0.1 dB against the whole picture: give --tile " +
+         std::to_string(predict::kSafeTile) + " or more, --tile 0, or more --memory";
 }
 
 std::string EnlargingPredictor::in_words(const ordered_json& result) const {

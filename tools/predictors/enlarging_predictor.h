@@ -7,7 +7,7 @@ namespace nala::tools {
 
 /// Writes <name>_x<s>.png into the output folder, of the input's kind; with `compare` also
 /// <name>_x<s>_compare.png, bicubic and network side by side, 8-bit colour. Objects of path and
-/// outputs[].
+/// outputs[], and `tile`, the side of the tiles, where the picture did not go as a whole.
 class EnlargingPredictor : public PicturePredictor {
  public:
   /// Throws Error(usage) without an output folder and for memory that no tile fits into.
@@ -22,6 +22,8 @@ class EnlargingPredictor : public PicturePredictor {
   [[nodiscard]] int64_t batch_size() const override { return 1; }
   [[nodiscard]] bool side_by_side() const override { return false; }
   [[nodiscard]] std::string in_words(const nlohmann::ordered_json& result) const override;
+  /// Of tiles below predict::kSafeTile.
+  [[nodiscard]] std::string warning(const nlohmann::ordered_json& result) const override;
 
  private:
   [[nodiscard]] std::string name_of(const std::string& path) const;

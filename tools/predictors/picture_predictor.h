@@ -34,6 +34,8 @@ class PicturePredictor : public predict::StreamTask {
   [[nodiscard]] virtual bool side_by_side() const = 0;
   /// A result in words, after the path.
   [[nodiscard]] virtual std::string in_words(const nlohmann::ordered_json& result) const = 0;
+  /// What is wrong with a result that stands all the same, or empty.
+  [[nodiscard]] virtual std::string warning(const nlohmann::ordered_json&) const { return ""; }
 };
 
 /// The predictor for the network's task; files are picture 0, 1, ... Throws Error(usage) for
