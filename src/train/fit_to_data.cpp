@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "data/datasets/ade20k.h"
+#include "data/datasets/super_resolution.h"
 
 namespace nala::train {
 namespace {
@@ -37,6 +38,23 @@ void fit_to_data(Recipe& recipe, const data::Dataset& train_set) {
   }
   data::keep_palette(train_set, recipe.data);
   take_classes(recipe, static_cast<int64_t>(train_set.classes().size()));
+}
+
+std::string remark_on_cache(const data::Dataset& train_set) {
+  const auto* sets = dynamic_cast<const data::SuperResolutionSets*>(&train_set);
+  constexpr int64_t kMegabyte = 1'000'000;
+  if (sets == nullptr || sets->cache_bytes() == 0) {
+    return "";
+  }
+  const int64_t wanted = sets->decoded_bytes();
+  if (wanted <= sets->cache_bytes()) {
+    return "";
+  }
+  return "data.super_resolution.cache_mb " + std::to_string(sets->cache_bytes() / kMegabyte) +
+         ": the training pictures take about " + std::to_string(wanted / kMegabyte + 1) +
+         " MB decoded, so that " + std::to_string(100 * (wanted - sets->cache_bytes()) / wanted) +
+         " % of them are decoded anew for every patch; raise it, or cut the pictures by "
+         "`nalaformer data subimages`";
 }
 
 }  // namespace nala::train

@@ -20,6 +20,9 @@ namespace nala::train {
 void Trainer::build_data() {
   train_set_ = data::build_dataset(recipe_.data, data::Split::train);
   val_set_ = data::build_dataset(recipe_.data, data::Split::val);
+  if (const std::string remark = remark_on_cache(*train_set_); !remark.empty()) {
+    log_.warning(remark);
+  }
   const auto seed = static_cast<uint64_t>(recipe_.seed);
   const auto loader = [&](const std::shared_ptr<const data::Dataset>& set, data::Split split) {
     return std::make_unique<data::Loader>(set, recipe_.data,

@@ -160,6 +160,20 @@ def test_little_memory_means_tiles_of_nearly_the_same(upscaler, tmp_path):
     assert result.status == 2 and "--output" in result.error_line()
 
 
+def test_a_cache_that_is_too_small_is_named(root, tmp_path):
+    folder = tmp_path / "sets" / "Train" / "HR"
+    folder.mkdir(parents=True)
+    photo(900, 700).save(folder / "large.png")
+    (tmp_path / "empty.yaml").write_text("{}\n")
+    for megabytes, named in ((1, True), (3, False), (0, False)):
+        result = run("train", tmp_path / "empty.yaml", "--dry-run",
+                     *words(tmp_path / "sets", output=tmp_path / f"c{megabytes}",
+                            data__super_resolution__val_sets="[Train]",
+                            data__super_resolution__cache_mb=megabytes))
+        assert result.status == 0, result.err
+        assert ("cache_mb" in result.err) == named, result.err
+
+
 def test_x3_starts_from_x2_without_its_reconstruction(root, upscaler, tmp_path):
     (tmp_path / "empty.yaml").write_text("{}\n")
     result = run("train", tmp_path / "empty.yaml",

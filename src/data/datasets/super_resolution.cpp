@@ -1,5 +1,6 @@
 #include "data/datasets/super_resolution.h"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <utility>
@@ -148,6 +149,22 @@ PicturePair SuperResolutionSets::decode_pair(int64_t index) const {
     }
   }
   return pair;
+}
+
+int64_t SuperResolutionSets::decoded_bytes() const {
+  constexpr int64_t kLookedAt = 8;
+  const int64_t looked_at = std::min(kLookedAt, size());
+  int64_t bytes = 0;
+  int64_t count = 0;
+  for (int64_t i = 0; i < looked_at; ++i) {
+    try {
+      bytes += bytes_of(*pair(i * size() / looked_at));
+      ++count;
+    } catch (const ImageError&) {
+      continue;  // reported by whoever wants the picture
+    }
+  }
+  return count == 0 ? 0 : bytes * size() / count;
 }
 
 std::shared_ptr<const PicturePair> SuperResolutionSets::pair(int64_t index) const {

@@ -40,6 +40,11 @@ class SuperResolutionSets : public PairDataset {
   [[nodiscard]] std::string path(int64_t index) const override;
   [[nodiscard]] const std::vector<std::string>& classes() const override { return classes_; }
 
+  /// About the memory that all decoded pairs would take, in bytes, from a few of them; pictures
+  /// that cannot be decoded do not count.
+  [[nodiscard]] int64_t decoded_bytes() const;
+  [[nodiscard]] int64_t cache_bytes() const { return cache_bytes_; }
+
   /// Of the sets, as configured.
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
   /// The set that a picture is of: an index into names().

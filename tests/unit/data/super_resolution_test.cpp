@@ -63,6 +63,7 @@ TEST(SuperResolutionSets, FindsBothLayoutsAndPairsThem) {
   EXPECT_EQ(pair.image.width, 30);
   EXPECT_TRUE(sets->load_pair(2).image.pixels.empty());
   EXPECT_EQ(sets->pair(0), sets->pair(0)) << "decoded twice in spite of the cache";
+  EXPECT_EQ(sets->decoded_bytes(), 3 * (60 * 40 + 30 * 20 + 12 * 80 + 6 * 40 + 64 * 48));
   DataConfig made = config_of(folder);
   made.super_resolution.low_resolution = LowResolution::made;
   made.super_resolution.cache_mb = 0;
