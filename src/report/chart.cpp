@@ -93,11 +93,13 @@ Axis value_axis(const std::vector<double>& sorted) {
   return axis;
 }
 
-// 1, 2 and 5 times the powers of ten between the ends of the axis.
+// 1, 2 and 5 times the powers of ten between the ends of the axis; of a long one the powers alone.
 std::vector<double> ticks_between(double low, double high) {
+  constexpr double kLongAxis = 100;
+  const auto factors = high / low > kLongAxis ? std::vector{1.0} : std::vector{1.0, 2.0, 5.0};
   std::vector<double> ticks;
   for (double power = std::floor(std::log10(low)); power <= std::log10(high); ++power) {
-    for (const double factor : {1.0, 2.0, 5.0}) {
+    for (const double factor : factors) {
       const double tick = factor * std::pow(10, power);
       if (tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9)) {
         ticks.push_back(tick);

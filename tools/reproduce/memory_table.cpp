@@ -187,34 +187,63 @@ std::string to_csv(const std::vector<MemoryRow>& rows) {
   return text;
 }
 
-// One chart of a number over the tokens.
+// A number of a row, and whether it was measured.
+struct Plotted {
+  std::string title;
+  std::function<double(const MemoryRow&)> value;
+  bool MemoryRow::*measured;
+};
+
+// One chart over the tokens: measured points have markers, from the last of them a pale line goes
+// on through what was computed.
 report::Chart chart_of(const std::vector<MemoryRow>& rows,
                        MemorySubject subject,
-                       const std::string& title,
-                       const std::function<double(const MemoryRow&)>& value) {
-  report::Chart chart{.title = title, .x_label = "tokens", .series = {}};
+                       const Plotted& plotted) {
+  report::Chart chart{.title = std::string(name_of(subject)) + ": " + plotted.title,
+                      .x_label = "tokens",
+                      .series = {},
+                      .log_x = true};
   int slot = 0;
   for (const MemoryKind kind :
        {MemoryKind::nala, MemoryKind::softmax_fused, MemoryKind::softmax_materialised}) {
-    report::Series series{.name = std::string(name_of(kind)), .slot = slot++, .markers = true};
+    const std::string name(name_of(kind));
+    report::Series measured{.name = name, .slot = slot, .markers = true};
+    report::Series computed{.name = name + " (computed)", .slot = slot, .faint = true};
+    ++slot;
     for (const MemoryRow& row : rows) {
-      if (row.subject == subject && row.kind == kind) {
-        series.points.push_back({static_cast<double>(row.tokens), value(row)});
+      if (row.subject != subject || row.kind != kind) {
+        continue;
+      }
+      const report::Point point{static_cast<double>(row.tokens), plotted.value(row)};
+      if (!(row.*plotted.measured)) {
+        if (computed.points.empty() && !measured.points.empty()) {
+          computed.points.push_back(measured.points.back());
+        }
+        computed.points.push_back(point);
+      } else {
+        measured.points.push_back(point);
       }
     }
-    chart.series.push_back(std::move(series));
+    for (report::Series* series : {&measured, &computed}) {
+      if (!series->points.empty()) {
+        chart.series.push_back(std::move(*series));
+      }
+    }
   }
   return chart;
 }
 
 std::string page_of(const std::vector<MemoryRow>& rows) {
-  const auto megabytes = [](const MemoryRow& row) { return row.bytes / kMegabyte; };
-  const auto time = [](const MemoryRow& row) { return row.milliseconds; };
+  const Plotted memory{.title = "peak memory, GB",
+                       .value = [](const MemoryRow& row) { return row.bytes / 1e9; },
+                       .measured = &MemoryRow::bytes_measured};
+  const Plotted time{.title = "time, s",
+                     .value = [](const MemoryRow& row) { return row.milliseconds / 1e3; },
+                     .measured = &MemoryRow::time_measured};
   std::vector<report::Chart> charts;
   for (const MemorySubject subject : {MemorySubject::attention, MemorySubject::network}) {
-    const std::string name(name_of(subject));
-    charts.push_back(chart_of(rows, subject, name + ": peak memory, MB", megabytes));
-    charts.push_back(chart_of(rows, subject, name + ": time, ms", time));
+    charts.push_back(chart_of(rows, subject, memory));
+    charts.push_back(chart_of(rows, subject, time));
   }
   return report::render_charts("Peak memory and time over picture sizes", charts);
 }
