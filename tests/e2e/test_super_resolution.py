@@ -160,6 +160,25 @@ def test_little_memory_means_tiles_of_nearly_the_same(upscaler, tmp_path):
     assert result.status == 2 and "--output" in result.error_line()
 
 
+def test_large_pictures_take_little_more_than_three_maps(tmp_path):
+    def peak(side):
+        result = run("bench", "model", "task=super_resolution", "model.super_resolution.size=custom",
+                     "model.super_resolution.channels=16", "model.super_resolution.groups=[1,1]",
+                     "model.super_resolution.heads=2", "model.super_resolution.scale=2",
+                     f"data.image_size={side}", "--batch", "1", "--threads", "1", "--fused",
+                     "--json", tmp_path / "b.json")
+        if "AVX2" in result.err:
+            pytest.skip(result.error_line())
+        assert result.status == 0, result.err
+        return read_json(tmp_path / "b.json")["rows"][0]["peak_bytes"]
+
+    pixels = 320 * 320 - 160 * 160
+    grown = peak(320) - peak(160)
+    # Three maps of 16 channels, the picture twice, the result and its first half, in float32; a
+    # tenth on top, and what bands of whole rows are unequal by.
+    assert grown < pixels * (3 * 16 + 3 * (2 + 2 + 4)) * 4 * 1.1 + 2e6
+
+
 def test_a_cache_that_is_too_small_is_named(root, tmp_path):
     folder = tmp_path / "sets" / "Train" / "HR"
     folder.mkdir(parents=True)
