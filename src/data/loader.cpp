@@ -19,8 +19,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Batches in the making or waiting, beside the one the consumer holds.
-constexpr int64_t kBatchesAhead = 3;
+// Batches in the making or waiting, beside the one the consumer holds: with small batches enough of
+// them that no worker is idle.
+int64_t batches_ahead(const DataConfig& config) {
+  constexpr int64_t kLeast = 3;
+  return std::max(kLeast, 2 * config.workers / config.batch_size + 1);
+}
+
+// The consumer may still hold its last batch when it asks for the next.
+constexpr int64_t kHeldByConsumer = 2;
 
 // A draft on its way through the workers; all but the draft's slots is guarded by the mutex.
 struct Job {
@@ -41,10 +48,10 @@ struct Loader::State {
   State(std::shared_ptr<const Dataset> dataset,
         const DataConfig& config,
         const LoaderOptions& options)
-      : builder(std::move(dataset), config, options), worker_count(config.workers) {
-    // Small batches: enough of them that no worker is idle.
-    ahead = std::max(kBatchesAhead, 2 * worker_count / config.batch_size + 1);
-  }
+      : worker_count(config.workers),
+        ahead(batches_ahead(config)),
+        builder(std::move(dataset), config, options, ahead + kHeldByConsumer),
+        evaluates(options.split == Split::val) {}
   ~State() { stop(); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -58,9 +65,10 @@ struct Loader::State {
   void finish(Job& job) const;
   void count_skips(const std::vector<SkipEvent>& skips);
 
-  BatchBuilder builder;
   int64_t worker_count;
   int64_t ahead;
+  BatchBuilder builder;
+  bool evaluates;
   bool started = false;
   int64_t next_delivered = 0;
   int64_t next_queued = 0;
@@ -212,6 +220,9 @@ std::optional<Batch> Loader::next() {
   } catch (...) {
     state_->stop();
     throw;
+  }
+  if (!batch && state_->evaluates) {
+    state_->builder.release_memory();  // a long time may pass before the next evaluation
   }
   state_->waited += Clock::now() - before;
   return batch;

@@ -50,20 +50,15 @@ MixPlan draw_mix(const AugmentConfig& config, int64_t height, int64_t width, Rng
   return plan;
 }
 
-void mix_images(const MixPlan& plan, int64_t count, int64_t height, int64_t width, float* images) {
-  const int64_t size = height * width * 3;
-  for (int64_t i = 0; i < count / 2 && plan.kind != MixPlan::Kind::none; ++i) {
-    float* own = images + i * size;
-    float* partner = images + (count - 1 - i) * size;
-    if (plan.kind == MixPlan::Kind::mixup) {
-      blend(plan.weight, size, own, partner);
-      continue;
-    }
-    for (int64_t y = plan.top; y < plan.bottom; ++y) {
-      float* begin = own + (y * width + plan.left) * 3;
-      std::swap_ranges(begin, begin + (plan.right - plan.left) * 3,
-                       partner + (y * width + plan.left) * 3);
-    }
+void mix_pair(const MixPlan& plan, int64_t height, int64_t width, float* own, float* partner) {
+  if (plan.kind == MixPlan::Kind::mixup) {
+    blend(plan.weight, height * width * 3, own, partner);
+  }
+  // No rows where nothing is cut.
+  for (int64_t y = plan.top; y < plan.bottom; ++y) {
+    float* begin = own + (y * width + plan.left) * 3;
+    std::swap_ranges(begin, begin + (plan.right - plan.left) * 3,
+                     partner + (y * width + plan.left) * 3);
   }
 }
 

@@ -9,7 +9,8 @@
 
 namespace nala::data {
 
-/// What happens to one group: sample i is mixed with sample n - 1 - i.
+/// What happens to one group: sample i is mixed with sample n - 1 - i, the middle of an odd group
+/// not at all.
 struct MixPlan {
   enum class Kind { none, mixup, cutmix };
   Kind kind = Kind::none;
@@ -24,8 +25,9 @@ struct MixPlan {
 /// around a uniform centre, clipped to the picture; its weight is then 1 - area / (H W).
 MixPlan draw_mix(const AugmentConfig& config, int64_t height, int64_t width, Rng& rng);
 
-/// Mixes `count` pictures in place; memory (count, H, W, 3) float32.
-void mix_images(const MixPlan& plan, int64_t count, int64_t height, int64_t width, float* images);
+/// Mixes two partners in place, `own` being the one of the lower position; memory (H, W, 3) float32
+/// each.
+void mix_pair(const MixPlan& plan, int64_t height, int64_t width, float* own, float* partner);
 
 /// Fills the partner's labels and the weights of a group; all three hold `count` values.
 void mix_labels(const MixPlan& plan,

@@ -26,20 +26,22 @@ void ClassificationSamples::set_epoch(int64_t epoch) {
   }
 }
 
-MadeSample ClassificationSamples::make(int64_t index, Rng& rng) const {
+std::optional<SampleShape> ClassificationSamples::shape() const {
+  return SampleShape{.image = {config_.height(), config_.width(), 3}, .target = {}};
+}
+
+MadeSample ClassificationSamples::make(int64_t index, Rng& rng, MadeSample place) const {
   const DecodedPart part = dataset_->load_part(index, [&](int64_t width, int64_t height) {
     return train() ? augment_.choose(width, height, rng) : resize_.choose(width, height);
   });
-  MadeSample made;
-  made.label = dataset_->label(index);
-  made.image = at::empty({config_.height(), config_.width(), 3});  // (H, W, 3)
-  auto* values = made.image.data_ptr<float>();
+  place.image = given_or_new(place.image, {config_.height(), config_.width(), 3});  // (H, W, 3)
+  auto* values = place.image.data_ptr<float>();
   normaliser_(train() ? augment_(part.image, rng) : resize_(part.image, part.width, part.height),
               values);
   if (train()) {
     augment_.erase(values, rng);
   }
-  return made;
+  return place;
 }
 
 }  // namespace nala::data

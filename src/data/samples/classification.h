@@ -18,8 +18,8 @@ class ClassificationSamples : public SampleMaker {
                         Split split);
 
   void set_epoch(int64_t epoch) override;
-  [[nodiscard]] MadeSample make(int64_t index, Rng& rng) const override;
-  [[nodiscard]] bool one_size() const override { return true; }
+  [[nodiscard]] MadeSample make(int64_t index, Rng& rng, MadeSample place) const override;
+  [[nodiscard]] std::optional<SampleShape> shape() const override;
 
  private:
   [[nodiscard]] bool train() const { return split_ == Split::train; }

@@ -38,7 +38,15 @@ SegmentationSamples::SegmentationSamples(const std::shared_ptr<const Dataset>& d
       split_(split),
       normaliser_(config.mean, config.std) {}
 
-MadeSample SegmentationSamples::make(int64_t index, Rng& rng) const {
+std::optional<SampleShape> SegmentationSamples::shape() const {
+  if (split_ == Split::val) {
+    return std::nullopt;
+  }
+  return SampleShape{.image = {config_.height(), config_.width(), 3},
+                     .target = {config_.height(), config_.width()}};
+}
+
+MadeSample SegmentationSamples::make(int64_t index, Rng& rng, MadeSample place) const {
   PicturePair pair = dataset_->load_pair(index);
   if (split_ == Split::val) {
     return {.image = pixels_of(pair.image), .target = pixels_of(pair.target)};
@@ -46,13 +54,12 @@ MadeSample SegmentationSamples::make(int64_t index, Rng& rng) const {
   pair = augment_segmentation(pair, config_, rng);
   const int64_t height = config_.height();
   const int64_t width = config_.width();
-  MadeSample made;
-  made.image = at::empty({height, width, 3});           // (H, W, 3)
-  made.target = at::empty({height, width}, at::kByte);  // (H, W)
-  auto* values = made.image.data_ptr<float>();
-  auto* labels = made.target.data_ptr<uint8_t>();
-  std::fill_n(values, made.image.numel(), 0.0F);
-  std::fill_n(labels, made.target.numel(), kIgnoredLabel);
+  place.image = given_or_new(place.image, {height, width, 3});            // (H, W, 3)
+  place.target = given_or_new(place.target, {height, width}, at::kByte);  // (H, W)
+  auto* values = place.image.data_ptr<float>();
+  auto* labels = place.target.data_ptr<uint8_t>();
+  std::fill_n(values, place.image.numel(), 0.0F);
+  std::fill_n(labels, place.target.numel(), kIgnoredLabel);
   std::vector<float> normalised(pair.image.pixels.size());
   normaliser_(pair.image, normalised.data());
   const int64_t row = 3 * pair.image.width;
@@ -60,7 +67,7 @@ MadeSample SegmentationSamples::make(int64_t index, Rng& rng) const {
     std::copy_n(normalised.data() + y * row, row, values + y * 3 * width);
     std::copy_n(pair.target.row(y), pair.target.width, labels + y * width);
   }
-  return made;
+  return place;
 }
 
 at::Tensor segmentation_view(const Image& image,

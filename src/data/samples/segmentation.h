@@ -18,8 +18,8 @@ class SegmentationSamples : public SampleMaker {
                       const DataConfig& config,
                       Split split);
 
-  [[nodiscard]] MadeSample make(int64_t index, Rng& rng) const override;
-  [[nodiscard]] bool one_size() const override { return split_ == Split::train; }
+  [[nodiscard]] MadeSample make(int64_t index, Rng& rng, MadeSample place) const override;
+  [[nodiscard]] std::optional<SampleShape> shape() const override;
 
  private:
   std::shared_ptr<const PairDataset> dataset_;

@@ -12,8 +12,12 @@ namespace {
 
 // Values / 255 of a picture, repeated over `channels` where it has one. (H, W, channels) float32.
 template <class T>
-at::Tensor to_tensor(const Image& shape, const std::vector<T>& values, int64_t channels) {
-  at::Tensor tensor = at::empty({shape.height, shape.width, channels});  // (H, W, channels)
+at::Tensor to_tensor(const Image& shape,
+                     const std::vector<T>& values,
+                     int64_t channels,
+                     at::Tensor place = {}) {
+  at::Tensor tensor =
+      given_or_new(std::move(place), {shape.height, shape.width, channels});  // (H, W, channels)
   auto* out = tensor.data_ptr<float>();
   const int64_t repeat = channels / shape.channels;
   for (const T value : values) {
@@ -22,8 +26,8 @@ at::Tensor to_tensor(const Image& shape, const std::vector<T>& values, int64_t c
   return tensor;
 }
 
-at::Tensor to_tensor(const Image& image, int64_t channels) {
-  return to_tensor(image, image.pixels, channels);
+at::Tensor to_tensor(const Image& image, int64_t channels, at::Tensor place = {}) {
+  return to_tensor(image, image.pixels, channels, std::move(place));
 }
 
 // `window` of a picture that goes on mirrored beyond its right and lower border.
@@ -45,7 +49,7 @@ Image mirrored_crop(const Image& image, const Window& window) {
 }
 
 // A window of at most `wanted` at a uniform place along one side.
-std::pair<int64_t, int64_t> place(int64_t side, int64_t wanted, Rng& rng) {
+std::pair<int64_t, int64_t> drawn_range(int64_t side, int64_t wanted, Rng& rng) {
   const int64_t length = std::min(side, wanted);
   return {rng.integer(side - length + 1), length};
 }
@@ -63,13 +67,25 @@ void SuperResolutionSamples::set_epoch(int64_t epoch) {
   }
 }
 
-MadeSample SuperResolutionSamples::patch(const PicturePair& pair, Rng& rng) const {
+std::optional<SampleShape> SuperResolutionSamples::shape() const {
+  if (split_ == Split::val) {
+    return std::nullopt;
+  }
+  const int64_t scale = config_.super_resolution.scale;
+  return SampleShape{.image = {config_.height(), config_.width(), 3},
+                     .target = {config_.height() * scale, config_.width() * scale, 3},
+                     .target_type = at::kFloat};
+}
+
+MadeSample SuperResolutionSamples::patch(const PicturePair& pair,
+                                         Rng& rng,
+                                         MadeSample place) const {
   const SuperResolutionData& options = config_.super_resolution;
   const int64_t scale = options.scale;
   const Image& high = pair.target;
   Window low;  // of the low-resolution picture
-  std::tie(low.left, low.width) = place(high.width / scale, config_.width(), rng);
-  std::tie(low.top, low.height) = place(high.height / scale, config_.height(), rng);
+  std::tie(low.left, low.width) = drawn_range(high.width / scale, config_.width(), rng);
+  std::tie(low.top, low.height) = drawn_range(high.height / scale, config_.height(), rng);
   const bool made = pair.image.pixels.empty();
   const Image source =
       made ? matlab_reduce(high, scale, options.form, low) : mirrored_crop(pair.image, low);
@@ -81,14 +97,14 @@ MadeSample SuperResolutionSamples::patch(const PicturePair& pair, Rng& rng) cons
   Dihedral orientation = options.dihedral ? Dihedral::drawn(rng) : Dihedral{};
   // Patches of one batch have one shape.
   orientation.transpose = orientation.transpose && config_.width() == config_.height();
-  return {.image = to_tensor(oriented(image, orientation), 3),
-          .target = to_tensor(oriented(target, orientation), 3)};
+  return {.image = to_tensor(oriented(image, orientation), 3, std::move(place.image)),
+          .target = to_tensor(oriented(target, orientation), 3, std::move(place.target))};
 }
 
-MadeSample SuperResolutionSamples::make(int64_t index, Rng& rng) const {
+MadeSample SuperResolutionSamples::make(int64_t index, Rng& rng, MadeSample place) const {
   const auto pair = sets_->pair(index);
   if (split_ == Split::train) {
-    return patch(*pair, rng);
+    return patch(*pair, rng, std::move(place));
   }
   const SuperResolutionData& options = config_.super_resolution;
   MadeSample made{.target = to_tensor(pair->target, pair->target.channels)};

@@ -23,11 +23,11 @@ class SuperResolutionSamples : public SampleMaker {
                          Split split);
 
   void set_epoch(int64_t epoch) override;
-  [[nodiscard]] MadeSample make(int64_t index, Rng& rng) const override;
-  [[nodiscard]] bool one_size() const override { return split_ == Split::train; }
+  [[nodiscard]] MadeSample make(int64_t index, Rng& rng, MadeSample place) const override;
+  [[nodiscard]] std::optional<SampleShape> shape() const override;
 
  private:
-  [[nodiscard]] MadeSample patch(const PicturePair& pair, Rng& rng) const;
+  [[nodiscard]] MadeSample patch(const PicturePair& pair, Rng& rng, MadeSample place) const;
 
   std::shared_ptr<const SuperResolutionSets> sets_;
   DataConfig config_;

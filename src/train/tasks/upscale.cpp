@@ -182,7 +182,7 @@ std::vector<report::Sample> UpscaleTask::samples(models::Model& model,
     Rng unused(Stream::augment, {0});
     data::MadeSample made;
     try {
-      made = pictures.make(index, unused);
+      made = pictures.make(index, unused, {});
     } catch (const Error&) {
       continue;  // counted and reported by the evaluation itself
     }

@@ -222,6 +222,41 @@ TEST(Loader, MixingFollowsItsPlan) {
   }
 }
 
+TEST(Loader, TheMiddleOfAnOddGroupStaysAsItIs) {
+  DataConfig config = plain_config();
+  config.augment.mixup = 1.0;
+  const auto batches = run_epoch(config, {.seed = 3, .drop_last = false}, 0, 0, 13);
+  const Batch& last = batches.back();
+  ASSERT_EQ(last.images.size(0), 5);
+  EXPECT_EQ(stated_index(last, 2), last.indices[2]);
+  EXPECT_NE(stated_index(last, 0), last.indices[0]);
+  EXPECT_EQ(last.other_labels[2].item<int64_t>(), last.labels[2].item<int64_t>());
+}
+
+TEST(Loader, MemoryIsUsedAgainOnlyWhenNobodyHoldsIt) {
+  for (const int64_t workers : {0, 2}) {
+    DataConfig config = small_config();
+    config.workers = workers;
+    Loader loader(std::make_shared<IndexPictures>(800), config, {.seed = 5});
+    loader.start(0);
+    std::vector<at::Tensor> views;  // (3, 8, 8), into batches that are gone
+    std::vector<at::Tensor> copies;
+    std::set<const void*> places;
+    for (int64_t i = 0; i < 100; ++i) {
+      const Batch batch = loader.next().value();
+      places.insert(batch.images.const_data_ptr());
+      if (i % 10 == 0) {
+        views.push_back(batch.images[i % 8]);
+        copies.push_back(views.back().clone());
+      }
+    }
+    for (size_t i = 0; i < views.size(); ++i) {
+      EXPECT_TRUE(at::equal(views[i], copies[i])) << i;
+    }
+    EXPECT_LE(places.size(), 10U + 6U) << "one for each that is held, and those on the way";
+  }
+}
+
 TEST(Loader, AFaultyFileStopsWithItsName) {
   for (const int64_t workers : {0, 1, 3}) {
     DataConfig config = plain_config();

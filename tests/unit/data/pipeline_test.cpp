@@ -219,7 +219,7 @@ TEST(Pipeline, FileGivesWhatItsPictureGives) {
 }
 
 // The first batch of the builder's epoch; recipe() makes it four pictures.
-Batch first_batch(const BatchBuilder& builder) {
+Batch first_batch(BatchBuilder& builder) {
   Draft draft = builder.begin(0);
   for (int64_t slot = 0; slot < 4; ++slot) {
     builder.fill(draft, slot);
@@ -231,7 +231,7 @@ TEST(Batch, MixingStopsAtItsEpoch) {
   DataConfig config = recipe();
   config.augment.mix_off_epoch = 3;
   const auto dataset = std::make_shared<IndexPictures>(8);
-  BatchBuilder builder(dataset, config, {});
+  BatchBuilder builder(dataset, config, {}, 1);
   for (const auto& [epoch, mixed] : {std::pair{0, true}, {2, true}, {3, false}, {9, false}}) {
     builder.set_epoch(epoch);
     EXPECT_EQ(first_batch(builder).other_labels.defined(), mixed) << epoch;
@@ -242,7 +242,7 @@ TEST(Batch, SizesFollowTheirSchedule) {
   DataConfig config = recipe();
   config.augment.sizes = {16, 24, 48};
   config.augment.size_epochs = {0, 2, 5};
-  BatchBuilder builder(std::make_shared<IndexPictures>(8), config, {});
+  BatchBuilder builder(std::make_shared<IndexPictures>(8), config, {}, 1);
   for (const auto& [epoch, side] :
        {std::pair{0, 16}, {1, 16}, {2, 24}, {4, 24}, {5, 48}, {9, 48}}) {
     builder.set_epoch(epoch);

@@ -103,7 +103,7 @@ TEST(SuperResolutionSamples, PatchesBelongTogetherInEveryOrientation) {
   std::set<std::pair<int, int>> steps;  // from the first pixel along a row: the orientation
   for (uint64_t key = 0; key < 200; ++key) {
     Rng rng(Stream::augment, {key});
-    const MadeSample made = maker->make(0, rng);
+    const MadeSample made = maker->make(0, rng, {});
     ASSERT_EQ(made.image.sizes(), (std::vector<int64_t>{8, 8, 3}));
     ASSERT_EQ(made.target.sizes(), (std::vector<int64_t>{16, 16, 3}));
     for (const auto& [y, x] : {std::pair{0, 0}, {7, 2}, {3, 7}}) {
@@ -134,7 +134,7 @@ TEST(SuperResolutionSamples, MadePatchesArePartsOfTheWholeReducedPicture) {
   const Image high = sets->load_pair(0).target;
   const Image low = matlab_reduce(high, 2, MatlabForm::matlab);
   Rng rng(Stream::augment, {5});
-  const MadeSample made = maker->make(0, rng);
+  const MadeSample made = maker->make(0, rng, {});
   int found = 0;
   for (int64_t top = 0; top + 8 <= low.height; ++top) {
     for (int64_t left = 0; left + 8 <= low.width; ++left) {
@@ -159,7 +159,7 @@ TEST(SuperResolutionSamples, SmallPicturesAreMirroredToThePatch) {
   const auto maker = build_sample_maker(build_dataset(config, Split::train), config, Split::train);
   for (uint64_t key = 0; key < 20; ++key) {
     Rng rng(Stream::augment, {key});
-    const MadeSample made = maker->make(1, rng);  // 6 pixels wide, 8 wanted
+    const MadeSample made = maker->make(1, rng, {});  // 6 pixels wide, 8 wanted
     std::multiset<int> columns;
     for (int64_t y = 0; y < 8; ++y) {
       columns.insert(value_at(made.image, 0, y, 0));

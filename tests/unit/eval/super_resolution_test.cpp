@@ -150,7 +150,7 @@ void compare_with_table(const Published& published) {
   EXPECT_EQ(sets->size(), published.pictures);
   for (int64_t i = 0; i < sets->size(); ++i) {
     Rng unused(Stream::augment, {0});
-    const data::MadeSample made = pictures.make(i, unused);
+    const data::MadeSample made = pictures.make(i, unused, {});
     const at::Tensor truth = (made.target.to(at::kDouble) * 255).round().permute({2, 0, 1});
     const at::Tensor low = (made.image.to(at::kDouble) * 255).round().permute({2, 0, 1});
     const std::string name = std::filesystem::path(sets->path(i)).stem().string();
