@@ -82,12 +82,14 @@ void print_speed(const predict::StreamTimes& times, int64_t pictures) {
 int run_predict(int argc, char** argv) {
   const CommandLine line(
       {.name = "predict",
-       .operands = "INPUT...",
+       .operands = "INPUT... [key=value ...]",
        .summary =
            "Run pictures through a checkpoint's network: files, folders, or - for a list of files "
            "on\n"
            "standard input. Classifiers name classes; other tasks write pictures into --output. A\n"
-           "file that cannot be read is reported, the others are done, and the status is 1.",
+           "file that cannot be read is reported, the others are done, and the status is 1. Keys "
+           "of\n"
+           "data change how pictures are seen, such as data.segmentation.eval.mode=slide.",
        .example = "nalaformer predict --checkpoint runs/digits datasets/digits/val/7 --top 3"},
       [](cxxopts::OptionAdder& add) {
         add("checkpoint", "run folder, checkpoint folder, .safetensors or .pth",
@@ -113,7 +115,7 @@ int run_predict(int argc, char** argv) {
   const std::vector<std::string> files = expand_inputs(line.operands());
   const at::Device device = line.start_device();
   const predict::Network network = predict::build_network(
-      load_checkpoint(line, line.text("checkpoint")), line.text("weights"), device,
+      load_for_prediction(line), line.text("weights"), device,
       line.has("fused") ? predict::Form::fused : predict::Form::fused_where_possible);
   const auto predictor = build_predictor(network, files, options);
   const auto count = static_cast<int64_t>(files.size());

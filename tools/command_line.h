@@ -57,7 +57,7 @@ class CommandLine {
   /// Throws Error(usage) for a device that cannot be used, with the reason.
   [[nodiscard]] at::Device start_device() const;
 
-  /// The configuration: the file (or, without one, `initial`), overrides and --output applied.
+  /// The configuration: the file (or, without one, `initial`), with the overrides applied.
   /// Throws Error(config).
   [[nodiscard]] train::Recipe recipe(const std::optional<std::filesystem::path>& file,
                                      const config::Value& initial = {}) const;

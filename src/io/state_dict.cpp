@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "core/error.h"
 #include "io/shown.h"
@@ -78,6 +79,66 @@ std::string list(const std::string& title, const std::vector<std::string>& names
   return text;
 }
 
+// How many names begin with each prefix that ends in a dot.
+using PrefixCounts = std::unordered_map<std::string_view, size_t>;
+
+void count_prefixes(const std::vector<std::string>& names, PrefixCounts& counts) {
+  for (const std::string_view name : names) {
+    for (size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1)) {
+      ++counts[name.substr(0, dot + 1)];
+    }
+  }
+}
+
+// The shortest prefix below which all names are of this list; empty where there is none.
+std::string_view common_prefix(std::string_view name,
+                               const PrefixCounts& of_list,
+                               const PrefixCounts& of_all) {
+  for (size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1)) {
+    const std::string_view prefix = name.substr(0, dot + 1);
+    const size_t count = of_list.at(prefix);
+    if (count > 1 && count == of_all.at(prefix)) {
+      return prefix;
+    }
+  }
+  return {};
+}
+
+std::string list_collapsed(const std::string& title,
+                           const std::vector<std::string>& names,
+                           const PrefixCounts& of_all) {
+  constexpr size_t kMostShown = 24;
+  PrefixCounts of_list;
+  count_prefixes(names, of_list);
+  std::unordered_set<std::string_view> told;
+  std::vector<std::string> entries;
+  for (const std::string& name : names) {
+    const std::string_view prefix = common_prefix(name, of_list, of_all);
+    if (prefix.empty()) {
+      entries.push_back(in_quotes(name));
+    } else if (told.insert(prefix).second) {
+      entries.push_back(in_quotes(std::string(prefix) + "*") + " (" +
+                        std::to_string(of_list.at(prefix)) + ")");
+    }
+  }
+  std::string text = title + " " + std::to_string(names.size());
+  for (size_t i = 0; i < std::min(entries.size(), kMostShown); ++i) {
+    text += (i == 0 ? ": " : ", ") + entries[i];
+  }
+  return text + (entries.size() > kMostShown
+                     ? " and " + std::to_string(entries.size() - kMostShown) + " more"
+                     : "");
+}
+
+std::vector<std::string> shape_changes(const std::vector<LoadReport::Reshaped>& reshaped) {
+  std::vector<std::string> changes;
+  for (const LoadReport::Reshaped& entry : reshaped) {
+    changes.push_back(entry.name + " " + shape_text(entry.found) + " instead of " +
+                      shape_text(entry.expected));
+  }
+  return changes;
+}
+
 }  // namespace
 
 NamedTensors state_dict(const torch::nn::Module& module) {
@@ -97,15 +158,32 @@ std::string LoadReport::summary() const {
 }
 
 std::string LoadReport::differences() const {
-  std::vector<std::string> shapes;
-  for (const Reshaped& entry : reshaped) {
-    shapes.push_back(entry.name + " " + shape_text(entry.found) + " instead of " +
-                     shape_text(entry.expected));
-  }
   std::string text;
-  for (const std::string& part :
-       {list("missing", missing), list("unexpected", unexpected), list("reshaped", shapes)}) {
+  for (const std::string& part : {list("missing", missing), list("unexpected", unexpected),
+                                  list("reshaped", shape_changes(reshaped))}) {
     text += (text.empty() || part.empty() ? "" : "; ") + part;
+  }
+  return text;
+}
+
+std::string LoadReport::overview() const {
+  std::vector<std::string> other_shape;
+  for (const Reshaped& entry : reshaped) {
+    other_shape.push_back(entry.name);
+  }
+  PrefixCounts of_all;
+  for (const auto* names : {&loaded, &missing, &unexpected, &std::as_const(other_shape)}) {
+    count_prefixes(*names, of_all);
+  }
+  std::string text = list_collapsed("loaded", loaded, of_all);
+  if (!missing.empty()) {
+    text += "\n" + list_collapsed("not in the file", missing, of_all);
+  }
+  if (!unexpected.empty()) {
+    text += "\n" + list_collapsed("not in the model", unexpected, of_all);
+  }
+  if (!reshaped.empty()) {
+    text += "\n" + list("of another shape", shape_changes(reshaped));
   }
   return text;
 }

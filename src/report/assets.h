@@ -56,10 +56,13 @@ td small{display:inline-block;min-width:6.2em;color:var(--soft)}
 .sample{background:var(--card);border:1px solid var(--edge);border-bottom:3px solid var(--good);border-radius:10px;overflow:hidden}
 .sample.wrong{border-bottom:3px dashed var(--bad)}
 .sample img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:var(--grid)}
-.sample.wide{grid-column:1/-1;border-bottom-width:1px;border-bottom-color:var(--edge);display:grid;grid-auto-columns:1fr;grid-auto-flow:column}
+.sample.wide{grid-column:1/-1;border-bottom-width:1px;border-bottom-color:var(--edge);display:flex;flex-wrap:wrap}
+.sample.wide div{flex:1 1 20px;min-width:0}
 .sample.wide img{aspect-ratio:auto;height:auto}
-.sample.wide figcaption{grid-column:1/-1;grid-row:2}
+.sample.wide figcaption{flex:1 0 100%}
 .sample small{display:block;padding:3px 9px;color:var(--soft)}
+.sample small.class{display:inline-block;padding:0 0 0 12px}
+.sample i{display:inline-block;width:11px;height:11px;margin-right:5px;border-radius:3px;border:1px solid var(--edge)}
 .sample figcaption{padding:6px 9px 8px;font-size:.84rem;line-height:1.4;overflow-wrap:anywhere}
 .sample b{display:block}
 .sample .mark-right{color:var(--good)}.sample .mark-wrong{color:var(--bad)}

@@ -33,6 +33,7 @@ constexpr std::array kKnown = {
     Known{"top5", true, "Top-5 accuracy, %", 1, 2},
     Known{"macc", true, "Mean class accuracy, %", 1, 2},
     Known{"aacc", true, "Pixel accuracy, %", 1, 2},
+    Known{"dice", true, "Mean Dice, %", 1, 2},
     Known{"psnr_rgb", true, "PSNR of RGB, dB", 1, 2},
     Known{"ssim_rgb", true, "SSIM of RGB", 1, 4},
     Known{"images_per_second", false, "Training speed, images/s", 0},

@@ -102,8 +102,12 @@ std::string sample(const Sample& sample) {
     out += *sample.right ? "<span class=\"mark-right\" title=\"right\">✓</span> "
                          : "<span class=\"mark-wrong\" title=\"wrong\">✗</span> ";
   }
-  return out + escape_html(sample.title) + "</b><span>" + escape_html(sample.note) +
-         "</span></figcaption></figure>\n";
+  out += escape_html(sample.title) + "</b><span>" + escape_html(sample.note) + "</span>";
+  for (const auto& [colour, name] : sample.legend) {
+    out += " <small class=\"class\"><i style=\"background:" + escape_html(colour) + "\"></i>" +
+           escape_html(name) + "</small>";
+  }
+  return out + "</figcaption></figure>\n";
 }
 
 std::string samples(const Page& page) {

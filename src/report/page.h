@@ -26,6 +26,8 @@ struct Sample {
   std::string title;
   std::string note;
   std::optional<bool> right;  ///< where the model's answer is either right or wrong
+  /// What the colours of the panels mean: CSS colours and names.
+  std::vector<std::pair<std::string, std::string>> legend;
 };
 
 /// Everything the page shows.

@@ -152,10 +152,9 @@ void Trainer::start_from_weights() {
   const io::NamedTensors tensors =
       named_for(recipe_.task, weights.ema.empty() ? weights.raw : weights.ema);
   const io::LoadReport report = io::load_state_dict(*model_, tensors);
-  log_.info("init.checkpoint " + weights.source + ": " + report.summary());
-  if (!report.complete()) {
-    log_.warning("init.checkpoint differs from the model:\n" + report.differences());
-  }
+  const std::string text =
+      "init.checkpoint " + weights.source + ": " + report.summary() + "\n" + report.overview();
+  report.complete() ? log_.info(text) : log_.warning(text);
   if (report.loaded.empty()) {
     throw Error(ErrorKind::checkpoint,
                 weights.source + ": none of its tensors fits the model of this configuration");

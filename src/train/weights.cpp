@@ -68,13 +68,19 @@ Weights from_bare_file(const fs::path& path,
     weights.raw = std::move(file.model);
     weights.ema = std::move(file.model_ema);
   }
+  if (!named) {
+    weights.recipe.task = recognise_task(weights.raw);
+    if (weights.recipe.task == models::Task::segmentation) {
+      weights.recipe.data.name = data::DatasetName::ade20k;
+    }
+  }
   if (stated_model) {
     weights.recipe.model = *stated_model;
   } else if (!named) {
     weights.recipe.model = recognise_model(weights.raw, path.string());
   }
   if (weights.recipe.model.num_classes == 0 &&
-      weights.recipe.task == models::Task::classification) {
+      weights.recipe.task != models::Task::super_resolution) {
     weights.recipe.model.num_classes = recognise_model(weights.raw, path.string()).num_classes;
   }
   return weights;

@@ -13,7 +13,7 @@ namespace nala::train {
 
 /// Weights with what is needed to run them.
 struct Weights {
-  Recipe recipe;  ///< of bare files: defaults, with the model recognised or given
+  Recipe recipe;  ///< of bare files: defaults, with task and model recognised, or the model given
   std::vector<std::string> classes;  ///< empty where the file does not say
   io::NamedTensors raw;              ///< may be empty when the file holds averaged weights alone
   io::NamedTensors ema;              ///< empty: none
@@ -32,9 +32,14 @@ Weights load_weights(const std::filesystem::path& path,
 /// below `backbone.`; all others as they are.
 io::NamedTensors named_for(models::Task task, io::NamedTensors tensors);
 
-/// The model whose state dict has these names and shapes: the zoo's where one fits, else `custom`.
-/// Block kinds cannot be seen in shapes and are taken as linear, linear, softmax, softmax.
-/// Throws Error(checkpoint) naming `source` when they are no NaLaFormer classifier's.
+/// Segmentation where names stand below `backbone.layers.`, as mmsegmentation has them, else
+/// classification.
+models::Task recognise_task(const io::NamedTensors& tensors);
+
+/// The model of recognise_task() whose state dict has these names and shapes: the zoo's where one
+/// fits, else `custom`. What shapes do not show is taken as usual: blocks linear, linear, softmax,
+/// softmax, and UperNet's pooling scales 1, 2, 3, 6. Throws Error(checkpoint) naming `source` when
+/// they are no NaLaFormer's, out of range, or of a network larger than all tensors together.
 models::ModelConfig recognise_model(const io::NamedTensors& tensors, const std::string& source);
 
 }  // namespace nala::train

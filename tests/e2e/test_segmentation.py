@@ -2,6 +2,7 @@
 
 import csv
 import json
+import struct
 
 import pytest
 from conftest import read_json, run, settings
@@ -129,10 +130,84 @@ def test_starts_from_a_classifier(tmp_path, trained):
     result = run("train", tmp_path / "tiny.yaml", *words(tmp_path / "set"), "--dry-run",
                  f"init.checkpoint={trained}", f"output={tmp_path / 'other'}")
     assert result.status == 0, result.err
-    line = next(line for line in result.err.splitlines() if "init.checkpoint" in line)
-    assert "missing" in line
-    assert "backbone." not in "".join(
-        part for part in result.err.splitlines() if part.strip().startswith("missing"))
+    lines = result.err.splitlines()
+    assert "missing" in next(line for line in lines if "init.checkpoint" in line)
+    beginnings = {line.split()[0]: line for line in lines}
+    assert "'backbone.*'" in beginnings["loaded"]
+    left = next(line for line in lines if line.startswith("not in the file"))
+    assert "'neck.*' (16), 'decode_head.*' (" in left and "backbone." not in left
+    unused = next(line for line in lines if line.startswith("not in the model"))
+    assert "'head.*' (2)" in unused and "'proj.*' (2)" in unused
+
+
+def without_recipe(source, target):
+    """The same .safetensors with nothing but tensors in it."""
+    content = source.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8:8 + length])
+    del header["__metadata__"]
+    text = json.dumps(header).encode()
+    target.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length:])
+
+
+@pytest.mark.parametrize("head", ["semantic_fpn", "upernet"])
+def test_a_bare_file_is_recognised(tmp_path, head):
+    folder = trained_on(tmp_path, model__segmentation__head=head, train__max_steps="2",
+                        data__mean="[0.485, 0.456, 0.406]", data__std="[0.229, 0.224, 0.225]")
+    whole, bare = tmp_path / "whole.safetensors", tmp_path / "bare.safetensors"
+    assert run("export", "--checkpoint", folder, "--output", whole).status == 0
+    without_recipe(whole, bare)
+    pictures = tmp_path / "set/images/validation"
+    seen = ["data.segmentation.scale=[64, 48]"]
+    names = ["data.class_list=" + str(tmp_path / "set/classes.tsv")]
+    for name, checkpoint, extra in (("a", whole, []), ("b", bare, seen), ("c", bare, seen + names)):
+        result = run("predict", pictures, "--checkpoint", checkpoint, "--output", tmp_path / name,
+                     "--json", tmp_path / f"{name}.json", *extra)
+        assert result.status == 0, result.err
+    for path in sorted((tmp_path / "a/labels").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b/labels" / path.name).read_bytes()
+        assert ((tmp_path / "a/overlays" / path.name).read_bytes()
+                == (tmp_path / "c/overlays" / path.name).read_bytes())
+    shares = {name: read_json(tmp_path / f"{name}.json")["predictions"][0]["shares"]
+              for name in "abc"}
+    assert shares["a"] == shares["c"]
+    assert [entry["label"] for entry in shares["b"]] == [
+        str(entry["index"]) for entry in shares["a"]]
+
+    metrics = []
+    for checkpoint, extra in ((whole, []), (bare, seen)):
+        result = run("eval", "--checkpoint", checkpoint, f"data.root={tmp_path / 'set'}", "--json",
+                     tmp_path / "eval.json", *extra)
+        assert result.status == 0, result.err
+        metrics.append(read_json(tmp_path / "eval.json")["metrics"]["raw"])
+    assert metrics[0] == metrics[1]
+    result = run("export", "--checkpoint", bare, "--output", tmp_path / "again.safetensors")
+    assert result.status == 0, result.err
+
+
+def test_predict_sees_as_it_is_told(tmp_path):
+    folder = trained_on(tmp_path)
+    pictures = tmp_path / "set/images/validation"
+    maps = {}
+    for name, extra in (("own", []), ("window", ["data.segmentation.eval.mode=slide"]),
+                        ("small", ["data.segmentation.scale=[24, 16]", "model.depths=[9, 9, 9, 9]"])):
+        result = run("predict", pictures, "--checkpoint", folder, "--output", tmp_path / name, *extra)
+        assert result.status == 0, result.err
+        maps[name] = [path.read_bytes() for path in sorted((tmp_path / name / "labels").iterdir())]
+    assert maps["own"] == maps["window"], "one window holds each of these pictures"
+    assert maps["own"] != maps["small"]
+
+    def refused(word):
+        result = run("predict", pictures, "--checkpoint", folder, "--output", tmp_path / "x", word)
+        assert result.status == 2
+        return result.error_line()
+
+    assert "train.epochs=3: changes nothing here" in refused("train.epochs=3")
+    assert "data.segmentation.eval.mod" in refused("data.segmentation.eval.mod=slide")
+    (tmp_path / "two.tsv").write_text("label\tname\n1\ta\n2\tb\n")
+    result = run("predict", pictures, "--checkpoint", folder, "--output", tmp_path / "x",
+                 f"data.class_list={tmp_path / 'two.tsv'}")
+    assert result.status != 0 and "2 classes, but" in result.error_line()
 
 
 def test_predict_needs_a_folder(tmp_path):

@@ -3,6 +3,8 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -29,6 +31,26 @@ report::Panel panel_of(const data::Image& image, const std::string& caption, boo
           .mime = photograph ? "image/jpeg" : "image/png",
           .caption = caption,
           .alt = caption};
+}
+
+// The colours and names of the classes in either map, those of the first before others.
+std::vector<std::pair<std::string, std::string>> legend_of(const data::Image& truth,
+                                                           const data::Image& prediction,
+                                                           const data::LabelledPictures& pictures) {
+  std::vector<std::pair<std::string, std::string>> legend;
+  std::vector<bool> told(pictures.classes().size());
+  for (const data::Image* labels : {&truth, &prediction}) {
+    for (const data::ClassPixels& present : data::classes_in(*labels, told.size())) {
+      if (!told[present.index]) {
+        const data::Rgb& colour = pictures.colours()[present.index];
+        std::array<char, 8> text{};
+        std::snprintf(text.data(), text.size(), "#%02x%02x%02x", colour[0], colour[1], colour[2]);
+        legend.emplace_back(text.data(), pictures.classes()[present.index]);
+      }
+      told[present.index] = true;
+    }
+  }
+  return legend;
 }
 
 }  // namespace
@@ -175,6 +197,7 @@ std::vector<report::Sample> SegmentTask::samples(models::Model& model,
     eval::Confusion confusion(std::ssize(pictures->classes()));
     confusion.add(labels, at::from_blob(pair.target.pixels.data(),
                                         {pair.target.height, pair.target.width}, at::kByte));
+    const data::Image predicted = data::image_of(labels);
     const data::ScaledSize size =
         data::scaled_size(pair.image.width, pair.image.height, kReportLongSide, kReportShortSide);
     const auto small = [&](const data::Image& map) {
@@ -185,8 +208,9 @@ std::vector<report::Sample> SegmentTask::samples(models::Model& model,
     entry.panels = {
         panel_of(data::resize_linear(pair.image, size.width, size.height), "picture", true),
         panel_of(small(pair.target), "truth", false),
-        panel_of(small(data::image_of(labels)), "prediction", false)};
+        panel_of(small(predicted), "prediction", false)};
     entry.note = fixed(confusion.aacc(), 1) + " % of the pixels right";
+    entry.legend = legend_of(pair.target, predicted, *pictures);
   }
   return samples;
 }

@@ -125,6 +125,29 @@ TEST(StateDict, ReportsDifferencesAndLoadsTheRest) {
   EXPECT_EQ(net.scale.dim(), 4);
 }
 
+TEST(StateDict, OverviewPutsNamesOfOneFateTogether) {
+  LoadReport report;
+  report.loaded = {"stem.weight", "stem.bias", "layers.0.a.weight", "layers.1.a.weight"};
+  report.missing = {"layers.1.b.weight", "layers.1.b.bias", "head.conv.weight", "head.bias",
+                    "layers.0.x"};
+  report.unexpected = {"head.old", "norm.weight", "norm.bias"};
+  report.reshaped = {{"layers.1.c", {1, 2}, {3}}};
+  EXPECT_EQ(report.overview(),
+            "loaded 4: 'stem.*' (2), 'layers.0.a.weight', 'layers.1.a.weight'\n"
+            "not in the file 5: 'layers.1.b.*' (2), 'head.conv.weight', 'head.bias', 'layers.0.x'\n"
+            "not in the model 3: 'head.old', 'norm.*' (2)\n"
+            "of another shape: 'layers.1.c [1, 2] instead of [3]'");
+}
+
+TEST(StateDict, OverviewOfManySingleNamesStaysShort) {
+  LoadReport report;
+  for (int i = 0; i < 1000; ++i) {
+    report.unexpected.push_back("x" + std::to_string(i));
+  }
+  const std::string text = report.overview();
+  EXPECT_TRUE(text.ends_with("'x22', 'x23' and 976 more")) << text;
+}
+
 TEST(StateDict, StrictLoadIsAllOrNothing) {
   Net net;
   const NamedTensors before = copies(net);

@@ -484,6 +484,18 @@ TEST(Report, MarksRightAndWrongNotByColourAlone) {
   EXPECT_TRUE(contains(page, "data:image/png;base64,Zm9v"));
 }
 
+TEST(Report, TheLegendNamesTheColoursOfASample) {
+  Page input;
+  input.samples = {{.panels = {{"a", "image/png", "truth", "truth"}},
+                    .title = "",
+                    .note = "90 %",
+                    .right = std::nullopt,
+                    .legend = {{"#804020", "road <wet>"}}}};
+  const std::string page = render(input);
+  EXPECT_TRUE(contains(page, "<i style=\"background:#804020\"></i>road &lt;wet&gt;</small>"));
+  EXPECT_EQ(xml_fault(without_raw_text(page).substr(page.find('\n') + 1)), "");
+}
+
 TEST(Report, PanelsOfASampleStandSideBySide) {
   Page input;
   input.samples = {{{{"foo", "image/png", "picture", "a street"},
