@@ -4,6 +4,7 @@
 
 #include "models/norm_eps.h"
 #include "ops/depthwise.h"
+#include "ops/linear.h"
 
 namespace nala::models {
 
@@ -20,7 +21,7 @@ LinearImpl::LinearImpl(int64_t in, int64_t out)
       bias(register_parameter("bias", torch::empty({out}))) {}
 
 at::Tensor LinearImpl::forward(const at::Tensor& x) {
-  return at::linear(x, weight, bias);
+  return ops::linear(x, weight, bias);
 }
 
 Conv2dImpl::Conv2dImpl(const Conv2dOptions& options)
@@ -37,6 +38,11 @@ bool Conv2dImpl::is_depthwise() const {
 at::Tensor Conv2dImpl::forward_residual(const at::Tensor& x) {
   TORCH_CHECK(is_depthwise(), "forward_residual: not a depthwise convolution");
   return ops::depthwise({.map = x, .weight = weight, .bias = bias, .residual = true});
+}
+
+at::Tensor Conv2dImpl::forward_gelu_residual(const at::Tensor& h) {
+  TORCH_CHECK(is_depthwise(), "forward_gelu_residual: not a depthwise convolution");
+  return ops::depthwise({.map = h, .weight = weight, .bias = bias, .residual = true, .gelu = true});
 }
 
 at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
@@ -102,8 +108,8 @@ FfnImpl::FfnImpl(int64_t dim, int64_t ffn_dim)
       dwconv_(register_module("dwconv", Conv2d(depthwise(ffn_dim, 3)))) {}
 
 at::Tensor FfnImpl::forward(const at::Tensor& tokens, int64_t height, int64_t width) {
-  const at::Tensor u = at::gelu(fc1_(tokens));  // (B, N, F)
-  return fc2_(tokens_of(dwconv_->forward_residual(map_of(u, height, width))));
+  const at::Tensor h = fc1_(tokens);  // (B, N, F)
+  return fc2_(tokens_of(dwconv_->forward_gelu_residual(map_of(h, height, width))));
 }
 
 }  // namespace nala::models

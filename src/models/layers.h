@@ -58,6 +58,8 @@ class Conv2dImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x);
   /// x + forward(x) in one pass, of a depthwise convolution.
   at::Tensor forward_residual(const at::Tensor& x);
+  /// u + forward(u), u = GELU(h), in one pass, of a depthwise convolution.
+  at::Tensor forward_gelu_residual(const at::Tensor& h);
 
   at::Tensor weight;  // (out, in / groups, kernel, kernel)
   at::Tensor bias;    // (out), or undefined

@@ -1,6 +1,6 @@
-// Layers of a network on rows of raw memory, for inference: matrix products and convolutions,
-// depthwise convolutions, normalisation, softmax. Free of LibTorch; the same functions exist once
-// per instruction set.
+// Layers of a network on rows of raw memory: matrix products and convolutions,
+// depthwise convolutions and their gradients, normalisation, softmax. Free of LibTorch; the same
+// functions exist once per instruction set.
 #pragma once
 
 #include <cstddef>
@@ -74,6 +74,25 @@ struct DepthwiseGradientRow {
   float* sums = nullptr;  ///< (kernel^2 + 1, C), of the weights, then the bias: added to
 };
 
+/// `count` adjacent values as float32, activated: none or GELU.
+struct ReadValues {
+  const void* in = nullptr;
+  bool in_bfloat16 = false;
+  Activation activation = Activation::none;
+  int64_t count = 0;
+  float* out = nullptr;
+};
+
+/// The gradient of ReadValues' `in` for that of its result.
+struct ReadGradient {
+  const float* gradient = nullptr;
+  const void* in = nullptr;
+  bool bfloat16 = false;  ///< in and out
+  Activation activation = Activation::none;
+  int64_t count = 0;
+  void* out = nullptr;
+};
+
 /// (x - mean) / sqrt(variance + eps) of each row.
 struct Normalisation {
   const float* in = nullptr;
@@ -115,6 +134,8 @@ struct LayerKernels {
   void (*product)(const Product&);
   void (*depthwise_row)(const DepthwiseRow&);
   void (*depthwise_gradient_row)(const DepthwiseGradientRow&);
+  void (*read_values)(const ReadValues&);
+  void (*read_gradient)(const ReadGradient&);
   void (*normalise)(const Normalisation&);
   void (*rotate)(const RotatedRows&);
   /// Each row of x becomes exp(x - its maximum); gives 1 / its sum per row.

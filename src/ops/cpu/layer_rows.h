@@ -116,6 +116,27 @@ void depthwise_gradient_row(const DepthwiseGradientRow& p) {
   }
 }
 
+template <class V>
+void read_values(const ReadValues& p) {
+  for (int64_t i = 0; i < p.count; i += V::kWidth) {
+    const auto mask = lanes_of<V>(p.count - i);
+    const auto x = load_as<V>(p.in, i, mask, p.in_bfloat16);
+    V::store(p.out + i, mask, p.activation == Activation::gelu ? gelu<V>(x) : x);
+  }
+}
+
+template <class V>
+void read_gradient(const ReadGradient& p) {
+  for (int64_t i = 0; i < p.count; i += V::kWidth) {
+    const auto mask = lanes_of<V>(p.count - i);
+    auto gradient = V::load(p.gradient + i, mask);
+    if (p.activation == Activation::gelu) {
+      gradient = gradient * gelu_slope<V>(load_as<V>(p.in, i, mask, p.bfloat16));
+    }
+    store_as<V>(p.out, i, mask, gradient, p.bfloat16);
+  }
+}
+
 // Normalisation ----------------------------------------------------------------------------------
 
 template <class V>

@@ -8,9 +8,18 @@ namespace nala::ops::cpu {
 
 template <class V, class F>
 constexpr LayerKernels layer_kernels(Precision precision) {
-  return {
-      precision,     &pack<V, F>, &product<V, F>,   &depthwise_row<V>, &depthwise_gradient_row<V>,
-      &normalise<V>, &rotate<V>,  &softmax_rows<V>, &add_rows<V>,      &to_bfloat16<V>};
+  return {precision,
+          &pack<V, F>,
+          &product<V, F>,
+          &depthwise_row<V>,
+          &depthwise_gradient_row<V>,
+          &read_values<V>,
+          &read_gradient<V>,
+          &normalise<V>,
+          &rotate<V>,
+          &softmax_rows<V>,
+          &add_rows<V>,
+          &to_bfloat16<V>};
 }
 
 }  // namespace nala::ops::cpu

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <array>
+#include <cmath>
 #include <optional>
 #include <ostream>
 
@@ -13,11 +14,12 @@ namespace {
 struct DepthwiseCase {
   int64_t channels, height, width, kernel;
   bool residual;
+  bool gelu = false;
 };
 
 void PrintTo(const DepthwiseCase& c, std::ostream* out) {
   *out << c.channels << " channels, " << c.height << " x " << c.width << ", kernel " << c.kernel
-       << (c.residual ? ", residual" : "");
+       << (c.residual ? ", residual" : "") << (c.gelu ? ", gelu" : "");
 }
 
 // The result and the gradients of map, weight and bias for a result's gradient `dy`.
@@ -30,9 +32,9 @@ std::array<at::Tensor, 4> depthwise_and_gradients(const Depthwise& given,
   call.bias = given.bias.detach().requires_grad_();
   at::Tensor y;
   if (by_aten) {
-    y = at::conv2d(call.map, call.weight, call.bias, 1, call.weight.size(-1) / 2, 1,
-                   call.map.size(1));
-    y = call.residual ? y + call.map : y;
+    const at::Tensor x = call.gelu ? at::gelu(call.map) : call.map;
+    y = at::conv2d(x, call.weight, call.bias, 1, call.weight.size(-1) / 2, 1, call.map.size(1));
+    y = call.residual ? y + x : y;
   } else {
     y = depthwise(call);
   }
@@ -49,19 +51,21 @@ void expect_depthwise_as_in_float64(const Depthwise& call, const at::Tensor& dy)
   const auto actual = depthwise_and_gradients(call, dy, false);
   const auto expected =
       depthwise_and_gradients({call.map.to(at::kDouble), call.weight.to(at::kDouble),
-                               call.bias.to(at::kDouble), call.residual},
+                               call.bias.to(at::kDouble), call.residual, call.gelu},
                               dy.to(at::kDouble), true);
   const auto taps = static_cast<double>(call.weight[0].numel());
   const auto pixels = static_cast<double>(dy.numel() / dy.size(1));
-  expect_depthwise_close(actual[0], expected[0], 4 * taps);
-  expect_depthwise_close(actual[1], expected[1], 4 * taps);
-  expect_depthwise_close(actual[2], expected[2], 4 * pixels);
+  // GELU and its slope are off by 1e-6.
+  const double loss = call.gelu ? 20 : 4;
+  expect_depthwise_close(actual[0], expected[0], loss * taps);
+  expect_depthwise_close(actual[1], expected[1], loss * taps);
+  expect_depthwise_close(actual[2], expected[2], loss * pixels);
   expect_depthwise_close(actual[3], expected[3], 4 * pixels);
 }
 
 Depthwise depthwise_of(const DepthwiseCase& c, const at::Tensor& map) {
   return {map, torch::randn({c.channels, 1, c.kernel, c.kernel}), torch::randn({c.channels}),
-          c.residual};
+          c.residual, c.gelu};
 }
 
 class DepthwiseCases : public testing::TestWithParam<DepthwiseCase> {};
@@ -94,7 +98,46 @@ INSTANTIATE_TEST_SUITE_P(Shapes,
                                          DepthwiseCase{40, 17, 20, 3, false},
                                          DepthwiseCase{33, 2, 2, 5, true},
                                          DepthwiseCase{16, 1, 3, 5, false},
-                                         DepthwiseCase{24, 19, 11, 5, false}));
+                                         DepthwiseCase{24, 19, 11, 5, false},
+                                         DepthwiseCase{1, 2, 1, 3, true, true},
+                                         DepthwiseCase{40, 17, 20, 3, true, true},
+                                         DepthwiseCase{19, 8, 5, 3, false, true},
+                                         DepthwiseCase{24, 19, 11, 5, true, true}));
+
+// Rounded where a map ends, not between: as float64 computes it from the rounded map.
+TEST_P(DepthwiseCases, Bfloat16MapsAreRoundedOnce) {
+  torch::manual_seed(5);
+  const DepthwiseCase c = GetParam();
+  const auto bfloat16 = at::kBFloat16;
+  const at::Tensor map = torch::randn({2, c.channels, c.height, c.width}).to(bfloat16);
+  const at::Tensor dy = torch::randn({2, c.channels, c.height, c.width}).to(bfloat16);
+  const Depthwise call = depthwise_of(c, map);
+  const auto actual = depthwise_and_gradients(call, dy, false);
+  const auto expected =
+      depthwise_and_gradients({map.to(at::kDouble), call.weight.to(at::kDouble),
+                               call.bias.to(at::kDouble), call.residual, call.gelu},
+                              dy.to(at::kDouble), true);
+  EXPECT_EQ(actual[0].scalar_type(), bfloat16);
+  EXPECT_EQ(actual[1].scalar_type(), bfloat16);
+  EXPECT_EQ(actual[2].scalar_type(), at::kFloat);
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double rounding = i < 2 ? 1.0 / 256 : 1e-5;
+    EXPECT_TRUE(at::allclose(actual[i].to(at::kDouble), expected[i], rounding, 2e-4)) << i;
+  }
+}
+
+TEST(Depthwise, GeluIsFlatFarFromZeroAndNansStay) {
+  const Depthwise call{
+      torch::tensor({-1e30F, -40.0F, -13.5F, -6.0F, 0.0F, 6.0F, 40.0F, 1e30F, std::nanf("")})
+          .view({1, 1, 1, 9}),
+      torch::zeros({1, 1, 3, 3}), torch::zeros({1}), true, true};
+  const auto actual = depthwise_and_gradients(call, torch::ones({1, 1, 1, 9}), false);
+  const at::Tensor slope = actual[1].flatten();
+  const at::Tensor expected = torch::tensor({0.0F, 0.0F, 0.0F, 0.0F, 0.5F, 1.0F, 1.0F, 1.0F});
+  EXPECT_LE((slope.narrow(0, 0, 8) - expected).abs().max().item<float>(), 1e-6F);
+  EXPECT_TRUE(std::isnan(slope[8].item<float>()));
+  EXPECT_TRUE(std::isnan(actual[0].flatten()[8].item<float>()));
+}
 
 TEST(Depthwise, TheNumberOfThreadsChangesNothing) {
   torch::manual_seed(3);
