@@ -55,7 +55,9 @@ void DataConfig::check(const DataConfig& c, const config::Where& fail) {
   check_size(fail, "image_size", c.image_size);
   if (c.batch_size % c.group_size() != 0) {
     fail("mix_group", std::to_string(c.mix_group) + " does not divide data.batch_size " +
-                          std::to_string(c.batch_size));
+                          std::to_string(c.batch_size) +
+                          ": give both, such as data.batch_size=" + std::to_string(c.batch_size) +
+                          " data.mix_group=" + std::to_string(c.batch_size));
   }
   if (c.augment.mixes() && c.group_size() % 2 != 0) {
     fail(c.mix_group == 0 ? "batch_size" : "mix_group",
