@@ -124,7 +124,7 @@ def test_weights_start_another_run(trained, tiny, tmp_path):
     assert result.status == 0, result.err
     assert "init.checkpoint" in result.err
     other = next(line for line in result.err.splitlines() if line.startswith("of another shape"))
-    assert "head.weight [6, " in other and "head.bias" in other
+    assert "head.weight [4, " in other and "instead of [6, " in other and "head.bias" in other
 
 
 def test_a_config_and_its_run_evaluate_without_naming_the_checkpoint(trained, tiny):
