@@ -3,6 +3,64 @@
 
 namespace nala::ops::cpu {
 
+/// K vectors that go through an elementary function together. Each step of such a function waits
+/// for the one before; the processor has something to do meanwhile only if the steps of several
+/// vectors stand side by side in the program.
+template <class V, int K>
+struct Wide {
+  struct Reg {
+    typename V::Reg of[K];
+    friend Reg operator+(const Reg& a, const Reg& b) {
+      return each([&](int i) { return a.of[i] + b.of[i]; });
+    }
+    friend Reg operator-(const Reg& a, const Reg& b) {
+      return each([&](int i) { return a.of[i] - b.of[i]; });
+    }
+    friend Reg operator*(const Reg& a, const Reg& b) {
+      return each([&](int i) { return a.of[i] * b.of[i]; });
+    }
+  };
+  struct Split {
+    Reg exponent, mantissa;
+  };
+
+  static Reg set(float x) {
+    return each([&](int) { return V::set(x); });
+  }
+  static Reg fma(const Reg& a, const Reg& b, const Reg& c) {
+    return each([&](int i) { return V::fma(a.of[i], b.of[i], c.of[i]); });
+  }
+  static Reg fms(const Reg& a, const Reg& b, const Reg& c) {
+    return each([&](int i) { return V::fms(a.of[i], b.of[i], c.of[i]); });
+  }
+  static Reg round(const Reg& x) {
+    return each([&](int i) { return V::round(x.of[i]); });
+  }
+  static Reg scale(const Reg& x, const Reg& n) {
+    return each([&](int i) { return V::scale(x.of[i], n.of[i]); });
+  }
+  static Split split(const Reg& x) {
+    Split parts;
+#pragma GCC unroll 8
+    for (int i = 0; i < K; ++i) {
+      const typename V::Split part = V::split(x.of[i]);
+      parts.exponent.of[i] = part.exponent;
+      parts.mantissa.of[i] = part.mantissa;
+    }
+    return parts;
+  }
+
+  template <class F>
+  static Reg each(F f) {
+    Reg y;
+#pragma GCC unroll 8
+    for (int i = 0; i < K; ++i) {
+      y.of[i] = f(i);
+    }
+    return y;
+  }
+};
+
 /// The polynomial with coefficients c, constant term first, at x.
 template <class V, int kTerms>
 inline typename V::Reg polynomial(const float (&c)[kTerms], typename V::Reg x) {

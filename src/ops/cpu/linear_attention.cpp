@@ -153,8 +153,10 @@ class Runner {
   explicit Runner(const Call& call) : call_(call), floats_(call.state_floats()) {}
 
   void run(const PassOf& pass_of, const TotalOf& total_of) const {
-    // Few sequences: threads share each one. Many: each thread takes whole ones.
-    if (call_.sequences < 4 * at::get_num_threads() && call_.chunks.count > 1) {
+    // Few sequences: threads share each one. Many, or as many for each thread: whole ones.
+    const int64_t threads = at::get_num_threads();
+    const bool even = call_.sequences >= 4 * threads || call_.sequences % threads == 0;
+    if (!even && call_.chunks.count > 1) {
       for (int64_t i = 0; i < call_.sequences; ++i) {
         together(pass_of(i), total_of(i));
       }

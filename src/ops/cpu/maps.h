@@ -1,11 +1,11 @@
 // The feature maps of queries and keys, and their derivatives, on vectors of channels.
 //
 // A map works on a block of tokens in steps; the first two make features, all of them gradients:
-//   measure   what a token's channels share (norm, exponent)
-//   features  of one vector; may hand on up to kKept vectors to the gradient
-//   recalled  the features again, from what was handed on
-//   gradient  of one vector given the features' gradients; adds to up to kSums sums over the
-//   channels finish    the gradient of the vector once the sums are known
+//   measure   what a token's channels share (norm, exponent), where kMeasured
+//   features  of one vector (several: of as many tokens at once); may hand on up to kKept vectors
+//   to the gradient recalled  the features again, from what was handed on gradient  of one vector
+//   given the features' gradients; adds to up to kSums sums over channels finish    the gradient of
+//   the vector once the sums are known
 #pragma once
 
 #include <numbers>
@@ -73,6 +73,23 @@ inline void clear_tokens(const Panels<V>& x, int panels, int group, uint32_t mar
   }
 }
 
+/// The features of tokens t ... t + K - 1 in one panel, and what their gradients want kept.
+template <class V, int K, class Map>
+inline void features_of(const Map& map,
+                        const typename V::Reg (&x)[K],
+                        int t,
+                        Pair<V> (&phi)[K],
+                        typename V::Reg (&kept)[K][Map::kKept]) {
+  if constexpr (requires { map.several(x, t, phi, kept); }) {
+    map.several(x, t, phi, kept);
+  } else {
+#pragma GCC unroll 8
+    for (int i = 0; i < K; ++i) {
+      phi[i] = map.features(x[i], t + i, kept[i]);
+    }
+  }
+}
+
 template <class V>
 struct Norms {
   typename V::Reg norm, inverse;  ///< inverse: 0 where the norm is 0 or infinite
@@ -94,6 +111,7 @@ class PowerQuery {
   using Reg = typename V::Reg;
   static constexpr int kSums = 2;
   static constexpr bool kZeroAtZero = true;
+  static constexpr bool kMeasured = true;
 
   explicit PowerQuery(const Setup& setup) : setup_(setup) {}
 
@@ -157,6 +175,21 @@ class SplitQuery : public PowerQuery<V> {
     kept[0] = this->reduced_power(logarithm, t);
     kept[1] = logarithm.sum();
     return recalled(x, t, kept);
+  }
+  // Of tokens t ... t + K - 1, whose x and features stand in arrays.
+  template <int K>
+  void several(const Reg (&x)[K], int t, Pair<V> (&phi)[K], Reg (&kept)[K][kKept]) const {
+    using Many = Wide<V, K>;
+    const auto u = Many::each([&](int i) { return this->unit(x[i], t + i); });
+    const auto exponent = Many::each([&](int i) { return this->exponent(t + i); });
+    const Logarithm<Many> logarithm = log2<Many>(u);
+    const auto reduced = power<Many>(logarithm, exponent - Many::set(1));
+#pragma GCC unroll 8
+    for (int i = 0; i < K; ++i) {
+      kept[i][0] = reduced.of[i];
+      kept[i][1] = logarithm.whole.of[i] + logarithm.rest.of[i];
+      phi[i] = split_signs<V>(u.of[i] * reduced.of[i]);
+    }
   }
   Pair<V> recalled(Reg x, int t, const Reg* kept) const {
     return split_signs<V>(this->unit(x, t) * kept[0]);
@@ -237,6 +270,7 @@ class SplitKey {
   static constexpr int kKept = 1;
   static constexpr int kSums = 0;
   static constexpr bool kZeroAtZero = true;
+  static constexpr bool kMeasured = false;
 
   explicit SplitKey(const Setup& setup) : lambd_(setup.lambd) {}
   void measure(const Panels<V>&, int, int) {}
@@ -263,6 +297,7 @@ class CosineKey {
   static constexpr int kKept = 4;
   static constexpr int kSums = 1;
   static constexpr bool kZeroAtZero = true;
+  static constexpr bool kMeasured = true;
 
   explicit CosineKey(const Setup& setup) : lambd_(setup.lambd), alpha_(setup.alpha) {}
   void measure(const Panels<V>& x, int panels, int group) {
@@ -314,6 +349,7 @@ class Elu {
   static constexpr int kKept = 1;
   static constexpr int kSums = 0;
   static constexpr bool kZeroAtZero = false;
+  static constexpr bool kMeasured = false;
 
   explicit Elu(const Setup&) {}
   void measure(const Panels<V>&, int, int) {}
@@ -339,6 +375,7 @@ class Relu {
   static constexpr int kKept = 1;
   static constexpr int kSums = 0;
   static constexpr bool kZeroAtZero = true;
+  static constexpr bool kMeasured = false;
 
   explicit Relu(const Setup&) {}
   void measure(const Panels<V>&, int, int) {}
@@ -363,6 +400,7 @@ class Focused {
   static constexpr int kKept = 1;
   static constexpr int kSums = 1;
   static constexpr bool kZeroAtZero = true;
+  static constexpr bool kMeasured = true;
 
   explicit Focused(const Setup&) {}
   void measure(const Panels<V>& x, int panels, int group) {

@@ -25,48 +25,85 @@ struct Panels {
 /// same few places in the first-level cache.
 inline constexpr int kPanelGap = 8;
 
-/// Rows that will be read (or written) a block later, fetched into the second-level cache a line at
-/// a time between the arithmetic of the present block.
+/// Rows that will be read or written a block later, fetched into the second-level cache. Calls of
+/// fetch() stand between the tiles of a product: there the memory has time, whereas the steps that
+/// move rows wait for it.
 class Ahead {
  public:
-  void add(const Rows& rows) {
+  void add(const Rows& rows, int d) {
     const int64_t size = rows.dtype == Dtype::float32 ? 4 : 2;
-    add(rows.data, rows.stride * size, rows.inner * size);
+    if (rows.inner == 1) {
+      add(rows.data, rows.stride * size, d * size);
+    }
   }
-  void add(const Tables& tables) {
+  void add(const Tables& tables, int d) {
     if (tables.cos != nullptr) {
-      add(tables.cos, tables.cos_stride * 4, 4);
-      add(tables.sin, tables.sin_stride * 4, 4);
+      add(tables.cos, tables.cos_stride * 4, d * int64_t{4});
+      add(tables.sin, tables.sin_stride * 4, d * int64_t{4});
     }
   }
-  /// Begins at a token and channel; step() fetches there and goes on to the next token. Addresses
-  /// behind the last row may come up: a fetch of those does nothing.
-  void start(int64_t token, int channel) {
+  /// Begins a block whose rows start at a token; its lines are to be fetched in `calls` calls.
+  /// Addresses behind the last row may come up: a fetch of those does nothing.
+  void start(int64_t token, int64_t calls) {
+    token_ = token;
+    stream_ = 0;
+    int64_t lines = 0;
     for (int i = 0; i < count_; ++i) {
-      Stream& s = streams_[i];
-      s.next = s.address + static_cast<uintptr_t>(token * s.row_bytes + channel * s.channel_bytes);
+      lines += kBlockTokens * ((streams_[i].used_bytes + kLine - 1) / kLine);
     }
+    lines_ = (lines + calls - 1) / calls;
+    begin_column(0);
   }
-  void step() {
-    for (int i = 0; i < count_; ++i) {
-      Stream& s = streams_[i];
-      __builtin_prefetch(reinterpret_cast<const void*>(s.next), 0, 2);
-      s.next += static_cast<uintptr_t>(s.row_bytes);
+  void fetch() {
+    int64_t lines = lines_;
+    while (lines > 0 && stream_ < count_) {
+      const int64_t row_bytes = streams_[stream_].row_bytes;
+      const int64_t some = lines < left_ ? lines : left_;
+      for (int64_t i = 0; i < some; ++i) {
+        __builtin_prefetch(reinterpret_cast<const void*>(next_), 0, 2);
+        next_ += static_cast<uintptr_t>(row_bytes);
+      }
+      lines -= some;
+      left_ -= some;
+      if (left_ == 0) {
+        next_column();
+      }
     }
   }
 
  private:
+  static constexpr int64_t kLine = 64;
   struct Stream {
     uintptr_t address;
-    int64_t row_bytes, channel_bytes;
-    uintptr_t next;
+    int64_t row_bytes, used_bytes;
   };
-  void add(const void* data, int64_t row_bytes, int64_t channel_bytes) {
-    streams_[count_++] = {reinterpret_cast<uintptr_t>(data), row_bytes, channel_bytes, 0};
+  void add(const void* data, int64_t row_bytes, int64_t used_bytes) {
+    streams_[count_++] = {reinterpret_cast<uintptr_t>(data), row_bytes, used_bytes};
+  }
+  // A column is one line of each of the block's rows.
+  void begin_column(int64_t byte) {
+    byte_ = byte;
+    left_ = kBlockTokens;
+    if (stream_ < count_) {
+      const Stream& s = streams_[stream_];
+      next_ = s.address + static_cast<uintptr_t>(token_ * s.row_bytes + byte);
+    }
+  }
+  void next_column() {
+    if (byte_ + kLine < streams_[stream_].used_bytes) {
+      begin_column(byte_ + kLine);
+    } else {
+      ++stream_;
+      begin_column(0);
+    }
   }
 
   Stream streams_[6] = {};
   int count_ = 0;
+  int64_t token_ = 0, lines_ = 0;
+  int stream_ = 0;
+  int64_t byte_ = 0, left_ = 0;
+  uintptr_t next_ = 0;
 };
 
 template <class V>
@@ -127,19 +164,34 @@ inline typename V::Reg gather(const Rows& rows, int64_t offset, int lanes) {
   return load_as<V, kDtype>(gathered, 0, V::first(V::kWidth));
 }
 
-/// Tokens begin ... begin + count - 1 as float32; lanes beyond d are 0, and so are rows up to a
-/// multiple of the vector's width.
+/// Channels of panel j: the width, or what is left of d.
 template <class V>
-void load_rows(const Rows& rows, int64_t begin, int count, int d, const Panels<V>& block) {
+inline int channels_of(int d, int panel) {
+  const int left = d - panel * V::kWidth;
+  return left < V::kWidth ? left : V::kWidth;
+}
+
+/// Tokens begin ... begin + count - 1 as float32, each as change(token of the block, values) makes
+/// it; lanes beyond d are 0 to it, and rows up to a multiple of the vector's width become 0.
+template <class V, class Change>
+inline void load_rows(
+    const Rows& rows, int64_t begin, int count, int d, const Panels<V>& block, Change change) {
   const int padded = (count + V::kWidth - 1) / V::kWidth * V::kWidth;
+  const Rows from = rows;
   for (int j = 0; j < panels_of<V>(d); ++j) {
     const typename V::Mask lanes = lanes_of<V>(d, j);
-    const int left = d - j * V::kWidth < V::kWidth ? d - j * V::kWidth : V::kWidth;
-    int64_t offset = begin * rows.stride + j * V::kWidth * rows.inner;
-    with_dtype(rows.dtype, [&]<Dtype kDtype>() {
-      for (int t = 0; t < count; ++t, offset += rows.stride) {
-        V::store(block.at(j, t), rows.inner == 1 ? load_as<V, kDtype>(rows.data, offset, lanes)
-                                                 : gather<V, kDtype>(rows, offset, left));
+    const int channels = channels_of<V>(d, j);
+    int64_t offset = begin * from.stride + j * V::kWidth * from.inner;
+    float* to = block.at(j, 0);
+    with_dtype(from.dtype, [&]<Dtype kDtype>() {
+      if (from.inner == 1) {
+        for (int t = 0; t < count; ++t, offset += from.stride, to += V::kWidth) {
+          V::store(to, change(t, load_as<V, kDtype>(from.data, offset, lanes)));
+        }
+      } else {
+        for (int t = 0; t < count; ++t, offset += from.stride, to += V::kWidth) {
+          V::store(to, change(t, gather<V, kDtype>(from, offset, channels)));
+        }
       }
     });
     for (int t = count; t < padded; ++t) {
@@ -147,18 +199,38 @@ void load_rows(const Rows& rows, int64_t begin, int count, int d, const Panels<V
     }
   }
 }
-
-/// The reverse; rows.inner is 1.
 template <class V>
-void store_rows(const Panels<V>& block, int64_t begin, int count, int d, const Rows& rows) {
-  for (int j = 0; j < panels_of<V>(d); ++j) {
-    const typename V::Mask lanes = lanes_of<V>(d, j);
-    int64_t offset = begin * rows.stride + j * V::kWidth;
-    with_dtype(rows.dtype, [&]<Dtype kDtype>() {
-      for (int t = 0; t < count; ++t, offset += rows.stride) {
-        store_as<V, kDtype>(rows.data, offset, lanes, V::load(block.at(j, t)));
-      }
-    });
+void load_rows(const Rows& rows, int64_t begin, int count, int d, const Panels<V>& block) {
+  load_rows<V>(rows, begin, count, d, block, [](int, typename V::Reg x) { return x; });
+}
+
+/// Whether panel j of `rows` can be stored as whole vectors of float32: without a mask, which is
+/// slow on some processors, and without a function call, which would cost a tile its registers.
+template <class V>
+inline bool stores_whole(const Rows& rows, int d, int panel) {
+  return rows.dtype == Dtype::float32 && (panel + 1) * V::kWidth <= d;
+}
+
+/// Channels of panel j of one token, whatever their type and number; rows.inner is 1.
+template <class V>
+[[gnu::noinline]] void store_any(
+    const Rows& rows, int64_t token, int d, int panel, const float* values) {
+  with_dtype(rows.dtype, [&]<Dtype kDtype>() {
+    store_as<V, kDtype>(rows.data, token * rows.stride + panel * V::kWidth, lanes_of<V>(d, panel),
+                        V::load(values));
+  });
+}
+
+/// The same for values in a register.
+template <class V>
+[[gnu::always_inline]] inline void store_vector(
+    const Rows& rows, int64_t token, int d, int panel, typename V::Reg x) {
+  if (stores_whole<V>(rows, d, panel)) [[likely]] {
+    V::store(static_cast<float*>(rows.data) + token * rows.stride + panel * V::kWidth, x);
+  } else {
+    alignas(64) float values[V::kWidth];
+    V::store(values, x);
+    store_any<V>(rows, token, d, panel, values);
   }
 }
 

@@ -49,16 +49,6 @@ struct Layout {
   int features() const { return kHalves * padded; }
 };
 
-template <class V>
-inline Rotation<V> rotation_at(const Tables& tables,
-                               int64_t token,
-                               int panel,
-                               typename V::Mask lanes) {
-  const int64_t channel = static_cast<int64_t>(panel) * V::kWidth;
-  return {V::load(tables.cos + token * tables.cos_stride + channel, lanes),
-          V::load(tables.sin + token * tables.sin_stride + channel, lanes)};
-}
-
 /// A state's (f, d) matrix into panels whose halves begin at multiples of the width; padding 0.
 template <class V, int kHalves>
 void pack(const float* natural, const Layout<V, kHalves>& at, const Panels<V>& packed) {
@@ -115,7 +105,9 @@ inline void clear_panels(const Panels<V>& x, int panels) {
   clear(x.data, static_cast<int64_t>(panels) * x.stride * V::kWidth);
 }
 
-/// A block of tokens and its features.
+/// A block of tokens and its features. What is done with features while they are in registers is
+/// told by an object: start(panel of the half) gives what it wants at hand for a panel, add(that,
+/// token, unrotated features) is called token by token, finish(panel, that) at the end.
 template <class V, class Map>
 class FeatureBlock {
  public:
@@ -131,113 +123,215 @@ class FeatureBlock {
         rotated_(space.panels(at_.feature_panels(), kBlockTokens)),
         kept_(space.panels(Map::kKept * at_.panels, kBlockTokens)),
         sums_(space.floats(2 * V::kWidth * V::kWidth)) {
-    ahead_.add(rows_);
-    ahead_.add(tables_);
+    ahead_.add(rows_, at_.d);
+    ahead_.add(tables_, at_.d);
   }
 
   const Layout<V, kHalves>& at() const { return at_; }
-  const Panels<V>& x() const { return x_; }
   /// Rows that the pass reads or writes beside those of the features: fetched a block ahead.
-  void fetch_ahead(const Rows& rows) { ahead_.add(rows); }
+  void fetch_ahead(const Rows& rows) { ahead_.add(rows, at_.d); }
+  /// What the pass' products, of so many tiles, fetch while they work on the block at a token.
+  Ahead& ahead(int64_t begin, int64_t tiles) {
+    ahead_.start(begin + kBlockTokens, tiles);
+    return ahead_;
+  }
   const Panels<V>& rotated() const { return rotated_; }
 
-  /// Loads the tokens and makes their features; calls use(panel of the half, token, features) with
-  /// the features before rotation. kKeep: keeps what gradients() needs.
+  /// Makes the tokens' features. kKeep: keeps what gradients() needs.
   template <bool kKeep, class Use>
-  void make(int64_t begin, int count, Use use) {
-    load_rows<V>(rows_, begin, count, at_.d, x_);
-    for (int group = 0; group < count; group += V::kWidth) {
-      map_.measure(x_, at_.panels, group);
+  void make(int64_t begin, int count, const Use& use) {
+    const bool in_place =
+        !kKeep && !Map::kMeasured && rows_.dtype == Dtype::float32 && rows_.inner == 1;
+    if (!in_place) {
+      load_rows<V>(rows_, begin, count, at_.d, x_);
+    }
+    if constexpr (Map::kMeasured) {
+      for (int group = 0; group < count; group += V::kWidth) {
+        map_.measure(x_, at_.panels, group);
+      }
     }
     if (tables_.cos != nullptr) {
-      features<kKeep, true>(begin, count, use);
+      features<kKeep, true>(begin, count, in_place, use);
     } else {
-      features<kKeep, false>(begin, count, use);
+      features<kKeep, false>(begin, count, in_place, use);
     }
   }
 
-  /// Turns x into the loss' gradient in it. `gradient` holds that in the rotated features; what
-  /// extra(panel of the half, token, unrotated features) gives adds to that in the unrotated ones.
+  /// Writes the loss' gradient in the tokens to `out`. `gradient` holds that in the rotated
+  /// features; what extra.add() returns adds to that in the unrotated ones.
   template <class Extra>
-  void gradients(const Panels<V>& gradient, int64_t begin, int count, Extra extra) {
-    for (int group = 0; group < count; group += V::kWidth) {
-      const int end = group + V::kWidth < count ? group + V::kWidth : count;
-      for (int t = group; t < end; ++t) {
-        Sums<V> sums;
-        for (int j = 0; j < at_.panels; ++j) {
-          Reg kept[Map::kKept];
-          for (int i = 0; i < Map::kKept; ++i) {
-            kept[i] = V::load(kept_.at(i * at_.panels + j, t));
-          }
-          const Reg x = V::load(x_.at(j, t));
-          const Pair<V> more = extra(j, t, map_.recalled(x, t, kept));
-          const Pair<V> g = feature_gradient(gradient, begin, t, j, more);
-          const Reg scaled = map_.gradient(x, t, g, kept, sums);
-          V::store(Map::kSums == 0 ? x_.at(j, t) : kept_.at(j, t), scaled);
-        }
-        if constexpr (Map::kSums > 0) {
-          V::store(sums_ + (t - group) * V::kWidth, sums.first);
-          V::store(sums_ + (V::kWidth + t - group) * V::kWidth, sums.second);
-        }
-      }
-      if constexpr (Map::kSums > 0) {
-        finish(group, end);
-      }
+  void gradients(
+      const Panels<V>& gradient, int64_t begin, int count, const Rows& out, const Extra& extra) {
+    if (tables_.cos != nullptr) {
+      gradients_of<true>(gradient, begin, count, out, extra);
+    } else {
+      gradients_of<false>(gradient, begin, count, out, extra);
     }
   }
 
  private:
+  // One panel of the tokens: their values, and where their features go.
+  struct Panel {
+    int index;
+    typename V::Mask lanes;
+    const float* x;
+    int64_t x_stride;
+    const float *cos, *sin;  // of the block's first token
+    int64_t cos_stride, sin_stride;
+    float *a, *b;  // rotated halves
+    float* kept;
+    int64_t kept_stride;  // from one kept value to the next
+  };
+
+  Panel panel(int j, int64_t begin, bool in_place) const {
+    const int64_t channel = static_cast<int64_t>(j) * V::kWidth;
+    const auto from = [&](const float* table, int64_t stride) {
+      return table == nullptr ? nullptr : table + begin * stride + channel;
+    };
+    return {.index = j,
+            .lanes = lanes_of<V>(at_.d, j),
+            .x = in_place ? static_cast<const float*>(rows_.data) + begin * rows_.stride + channel
+                          : x_.at(j, 0),
+            .x_stride = in_place ? rows_.stride : V::kWidth,
+            .cos = from(tables_.cos, tables_.cos_stride),
+            .sin = from(tables_.sin, tables_.sin_stride),
+            .cos_stride = tables_.cos_stride,
+            .sin_stride = tables_.sin_stride,
+            .a = rotated_.at(j, 0),
+            .b = kHalves == 2 ? rotated_.at(at_.panels + j, 0) : nullptr,
+            .kept = kept_.at(j, 0),
+            .kept_stride = kept_.at(at_.panels + j, 0) - kept_.at(j, 0)};
+  }
+
+  static Rotation<V> rotation(const Panel& p, int t) {
+    return {V::load(p.cos + t * p.cos_stride, p.lanes), V::load(p.sin + t * p.sin_stride, p.lanes)};
+  }
+
   template <bool kKeep, bool kRotate, class Use>
-  void features(int64_t begin, int count, Use use) {
+  void features(int64_t begin, int count, bool in_place, const Use& use) {
+    constexpr int K = V::kInterleaved;
     for (int j = 0; j < at_.panels; ++j) {
-      const typename V::Mask lanes = lanes_of<V>(at_.d, j);
-      ahead_.start(begin + kBlockTokens, j * V::kWidth);
-      for (int t = 0; t < count; ++t) {
-        ahead_.step();
-        Reg kept[Map::kKept];
-        Pair<V> phi = map_.features(V::load(x_.at(j, t)), t, kept);
-        if constexpr (!Map::kZeroAtZero) {
-          phi.a = V::keep(lanes, phi.a);
+      const Panel p = panel(j, begin, in_place);
+      auto held = use.start(j);
+      int t = 0;
+      for (; t + K <= count; t += K) {
+        features_at<kKeep, kRotate, K>(p, t, use, held);
+      }
+      for (; t < count; ++t) {
+        features_at<kKeep, kRotate, 1>(p, t, use, held);
+      }
+      use.finish(j, held);
+    }
+  }
+
+  template <bool kKeep, bool kRotate, int K, class Use, class Held>
+  [[gnu::always_inline]] inline void features_at(const Panel& p,
+                                                 int t,
+                                                 const Use& use,
+                                                 Held& held) const {
+    Reg x[K];
+    Reg kept[K][Map::kKept];
+    Pair<V> phi[K];
+#pragma GCC unroll 8
+    for (int i = 0; i < K; ++i) {
+      x[i] = V::load(p.x + (t + i) * p.x_stride, p.lanes);
+    }
+    features_of<V, K>(map_, x, t, phi, kept);
+#pragma GCC unroll 8
+    for (int i = 0; i < K; ++i) {
+      if constexpr (!Map::kZeroAtZero) {
+        phi[i].a = V::keep(p.lanes, phi[i].a);
+      }
+      if constexpr (kKeep) {
+#pragma GCC unroll 8
+        for (int k = 0; k < Map::kKept; ++k) {
+          V::store(p.kept + k * p.kept_stride + (t + i) * V::kWidth, kept[i][k]);
         }
-        if constexpr (kKeep) {
-          for (int i = 0; i < Map::kKept; ++i) {
-            V::store(kept_.at(i * at_.panels + j, t), kept[i]);
-          }
-        }
-        use(j, t, phi);
-        if constexpr (kRotate) {
-          const Rotation<V> rotation = rotation_at<V>(tables_, begin + t, j, lanes);
-          phi = {rotation.forward(phi.a), rotation.forward(phi.b)};
-        }
-        V::store(rotated_.at(j, t), phi.a);
-        if constexpr (kHalves == 2) {
-          V::store(rotated_.at(at_.panels + j, t), phi.b);
-        }
+      }
+      use.add(held, t + i, phi[i]);
+      if constexpr (kRotate) {
+        const Rotation<V> turn = rotation(p, t + i);
+        phi[i] = {turn.forward(phi[i].a), turn.forward(phi[i].b)};
+      }
+      V::store(p.a + (t + i) * V::kWidth, phi[i].a);
+      if constexpr (kHalves == 2) {
+        V::store(p.b + (t + i) * V::kWidth, phi[i].b);
       }
     }
   }
 
-  Pair<V> feature_gradient(
-      const Panels<V>& gradient, int64_t begin, int t, int j, const Pair<V>& extra) const {
-    Pair<V> g{V::load(gradient.at(j, t)), V::zero()};
-    if constexpr (kHalves == 2) {
-      g.b = V::load(gradient.at(at_.panels + j, t));
+  template <bool kRotate, class Extra>
+  void gradients_of(
+      const Panels<V>& gradient, int64_t begin, int count, const Rows& out, const Extra& extra) {
+    constexpr int K = V::kInterleaved;
+    for (int group = 0; group < count; group += V::kWidth) {
+      const int end = group + V::kWidth < count ? group + V::kWidth : count;
+      int t = group;
+      for (; t + K <= end; t += K) {
+        gradients_at<kRotate, K>(gradient, begin, t, out, extra);
+      }
+      for (; t < end; ++t) {
+        gradients_at<kRotate, 1>(gradient, begin, t, out, extra);
+      }
+      if constexpr (Map::kSums > 0) {
+        finish(begin, group, end, out);
+      }
     }
-    if (tables_.cos != nullptr) {
-      const Rotation<V> rotation = rotation_at<V>(tables_, begin + t, j, lanes_of<V>(at_.d, j));
-      g = {rotation.backward(g.a), rotation.backward(g.b)};
-    }
-    return {g.a + extra.a, g.b + extra.b};
   }
 
-  void finish(int group, int end) {
+  // Of K tokens: x's gradient, or what is known of it before the sums over the channels are.
+  template <bool kRotate, int K, class Extra>
+  [[gnu::always_inline]] inline void gradients_at(
+      const Panels<V>& gradient, int64_t begin, int t, const Rows& out, const Extra& extra) const {
+    Sums<V> sums[K];
+    for (int j = 0; j < at_.panels; ++j) {
+      const Panel p = panel(j, begin, false);
+      auto held = extra.start(j);
+#pragma GCC unroll 8
+      for (int i = 0; i < K; ++i) {
+        Reg kept[Map::kKept];
+#pragma GCC unroll 8
+        for (int k = 0; k < Map::kKept; ++k) {
+          kept[k] = V::load(p.kept + k * p.kept_stride + (t + i) * V::kWidth);
+        }
+        const Reg x = V::load(p.x + (t + i) * V::kWidth);
+        Pair<V> g{V::load(gradient.at(j, t + i)), V::zero()};
+        if constexpr (kHalves == 2) {
+          g.b = V::load(gradient.at(at_.panels + j, t + i));
+        }
+        if constexpr (kRotate) {
+          const Rotation<V> turn = rotation(p, t + i);
+          g = {turn.backward(g.a), turn.backward(g.b)};
+        }
+        const Pair<V> more = extra.add(held, t + i, map_.recalled(x, t + i, kept));
+        g = {g.a + more.a, g.b + more.b};
+        const Reg dx = map_.gradient(x, t + i, g, kept, sums[i]);
+        if constexpr (Map::kSums == 0) {
+          store_vector<V>(out, begin + t + i, at_.d, j, dx);
+        } else {
+          V::store(p.kept + (t + i) * V::kWidth, dx);
+        }
+      }
+      extra.finish(j, held);
+    }
+    if constexpr (Map::kSums > 0) {
+#pragma GCC unroll 8
+      for (int i = 0; i < K; ++i) {
+        float* const row = sums_ + (t + i) % V::kWidth * V::kWidth;
+        V::store(row, sums[i].first);
+        V::store(row + V::kWidth * V::kWidth, sums[i].second);
+      }
+    }
+  }
+
+  void finish(int64_t begin, int group, int end, const Rows& out) {
     const Reg first = V::row_sums(sums_);
     const Reg second = Map::kSums > 1 ? V::row_sums(sums_ + V::kWidth * V::kWidth) : V::zero();
     map_.combine(group, first, second);
     for (int j = 0; j < at_.panels; ++j) {
       for (int t = group; t < end; ++t) {
-        const Reg x = V::load(x_.at(j, t));
-        V::store(x_.at(j, t), map_.finish(V::load(kept_.at(j, t)), x, t));
+        const Reg dx = map_.finish(V::load(kept_.at(j, t)), V::load(x_.at(j, t)), t);
+        store_vector<V>(out, begin + t, at_.d, j, dx);
       }
     }
   }
@@ -249,6 +343,103 @@ class FeatureBlock {
   Map map_;
   Panels<V> x_, rotated_, kept_;
   float* sums_;
+};
+
+/// Both halves of panel j of a vector over the features.
+template <class V, int kHalves>
+inline Pair<V> halves_at(const float* features, int padded, int j) {
+  const float* const a = features + j * V::kWidth;
+  return {V::load(a), kHalves == 2 ? V::load(a + padded) : V::zero()};
+}
+template <class V, int kHalves>
+inline void store_halves(float* features, int padded, int j, const Pair<V>& x) {
+  float* const a = features + j * V::kWidth;
+  V::store(a, x.a);
+  if constexpr (kHalves == 2) {
+    V::store(a + padded, x.b);
+  }
+}
+
+/// Nothing is done with features beside storing them.
+template <class V>
+struct Unused {
+  struct Held {};
+  Held start(int) const { return {}; }
+  void add(Held&, int, const Pair<V>&) const {}
+  void finish(int, const Held&) const {}
+};
+
+/// sum += features, token after token.
+template <class V, int kHalves>
+struct Summed {
+  float* sum;
+  int padded;
+  Pair<V> start(int j) const { return halves_at<V, kHalves>(sum, padded, j); }
+  void add(Pair<V>& total, int, const Pair<V>& phi) const {
+    total = {total.a + phi.a, total.b + phi.b};
+  }
+  void finish(int j, const Pair<V>& total) const {
+    store_halves<V, kHalves>(sum, padded, j, total);
+  }
+};
+
+/// Features times a mean, summed over panels: one vector per token, whose lanes are still to add
+/// up.
+template <class V, int kHalves>
+struct Weighed {
+  const float* mean;
+  int padded;
+  float* parts;
+  struct Held {
+    Pair<V> mean;
+    bool first;
+  };
+  Held start(int j) const { return {halves_at<V, kHalves>(mean, padded, j), j == 0}; }
+  void add(const Held& held, int t, const Pair<V>& phi) const {
+    float* const part = parts + t * V::kWidth;
+    const auto before = held.first ? V::zero() : V::load(part);
+    auto sum = V::fma(phi.a, held.mean.a, before);
+    if constexpr (kHalves == 2) {
+      sum = V::fma(phi.b, held.mean.b, sum);
+    }
+    V::store(part, sum);
+  }
+  void finish(int, const Held&) const {}
+};
+
+/// The normaliser's share in a query's gradient, and the gradient in the mean: with dn the gradient
+/// in a token's denominator, dn mean and sum dn phi.
+template <class V, int kHalves>
+struct DenominatorTerm {
+  const float* mean;
+  int padded;
+  const PerToken& dn;
+  float* mean_gradient;
+  struct Held {
+    Pair<V> mean, sum;
+  };
+  Held start(int j) const {
+    return {halves_at<V, kHalves>(mean, padded, j),
+            halves_at<V, kHalves>(mean_gradient, padded, j)};
+  }
+  Pair<V> add(Held& held, int t, const Pair<V>& phi) const {
+    const auto factor = V::set(dn[t]);
+    held.sum = {V::fma(factor, phi.a, held.sum.a), V::fma(factor, phi.b, held.sum.b)};
+    return {factor * held.mean.a, factor * held.mean.b};
+  }
+  void finish(int j, const Held& held) const {
+    store_halves<V, kHalves>(mean_gradient, padded, j, held.sum);
+  }
+};
+
+/// The mean's share in a key's gradient.
+template <class V, int kHalves>
+struct MeanTerm {
+  const float* mean_gradient;
+  int padded;
+  Pair<V> start(int j) const { return halves_at<V, kHalves>(mean_gradient, padded, j); }
+  Pair<V> add(const Pair<V>& held, int, const Pair<V>&) const { return held; }
+  void finish(int, const Pair<V>&) const {}
 };
 
 /// Calls run(begin, count) for the range's blocks.
@@ -274,14 +465,10 @@ void key_state(
   clear(sum, at.features());
   for_each_block(range, [&](int64_t begin, int count) {
     load_rows<V>(sequence.v, begin, count, at.d, v);
-    keys.template make<false>(begin, count, [&](int j, int, const Pair<V>& phi) {
-      float* const a = sum + j * V::kWidth;
-      V::store(a, V::load(a) + phi.a);
-      if constexpr (Map::kHalves == 2) {
-        V::store(a + at.padded, V::load(a + at.padded) + phi.b);
-      }
-    });
-    accumulate_product<V>(keys.rotated(), at.feature_panels(), v, at.panels, count, product);
+    keys.template make<false>(begin, count, Summed<V, Map::kHalves>{sum, at.padded});
+    accumulate_product<V>(
+        keys.rotated(), at.feature_panels(), v, at.panels, count, product,
+        keys.ahead(begin, tiles_of_accumulate<V>(at.feature_panels(), at.panels)));
   });
   unpack<V>(product, at, sums.product);
   unpack_mean<V>(sum, at, sums.mean);
@@ -295,24 +482,13 @@ inline void reduce_tokens(const float* rows, int count, float* sums) {
   }
 }
 
-template <class V>
-inline void scale_tokens(const Panels<V>& x, int panels, int count, const PerToken& factors) {
-  for (int j = 0; j < panels; ++j) {
-    for (int t = 0; t < count; ++t) {
-      V::store(x.at(j, t), V::load(x.at(j, t)) * V::set(factors[t]));
-    }
-  }
-}
-
 template <class V, class Map>
 void query_output(
     const Setup& setup, const Sequence& sequence, Range range, const State& state, float* scratch) {
-  using Reg = typename V::Reg;
   Workspace<V> space(scratch);
   FeatureBlock<V, Map> queries(setup, sequence, sequence.q, space);
   queries.fetch_ahead(sequence.y);
   const auto& at = queries.at();
-  const Panels<V> y = space.panels(at.panels, kBlockTokens);
   const Panels<V> product = space.panels(at.panels, at.features());
   float* const mean = space.floats(at.features());
   float* const parts = space.floats(kBlockTokens * V::kWidth);  // of each token's normaliser
@@ -320,32 +496,16 @@ void query_output(
   pack_mean<V>(state.mean, at, mean);
   PerToken z;
   for_each_block(range, [&](int64_t begin, int count) {
-    queries.template make<false>(begin, count, [&](int j, int t, const Pair<V>& phi) {
-      float* const part = parts + t * V::kWidth;
-      Reg sum = V::fma(phi.a, V::load(mean + j * V::kWidth), j == 0 ? V::zero() : V::load(part));
-      if constexpr (Map::kHalves == 2) {
-        sum = V::fma(phi.b, V::load(mean + at.padded + j * V::kWidth), sum);
-      }
-      V::store(part, sum);
-    });
+    queries.template make<false>(begin, count, Weighed<V, Map::kHalves>{mean, at.padded, parts});
     reduce_tokens<V>(parts, count, z.of);
     for (int t = 0; t < count; ++t) {
       z[t] = 1 / (z[t] + setup.eps);
       sequence.normaliser[begin + t] = z[t];
     }
-    multiply<V>(queries.rotated(), at.feature_panels(), product, at.panels, count, y);
-    scale_tokens<V>(y, at.panels, count, z);
-    store_rows<V>(y, begin, count, at.d, sequence.y);
+    multiply<V>(queries.rotated(), at.feature_panels(), product, at.panels, count,
+                IntoRows<V, true>{sequence.y, begin, count, at.d, z.of},
+                queries.ahead(begin, tiles_of_multiply<V>(count, at.panels)));
   });
-}
-
-template <class V, int kHalves>
-inline Pair<V> scaled_mean(const float* mean,
-                           const Layout<V, kHalves>& at,
-                           int j,
-                           typename V::Reg factor) {
-  const float* const a = mean + j * V::kWidth;
-  return {factor * V::load(a), kHalves == 2 ? factor * V::load(a + at.padded) : V::zero()};
 }
 
 template <class V, class Map>
@@ -375,15 +535,15 @@ void query_gradient(const Setup& setup,
   clear(mean_gradient, at.features());
   PerToken dn;  // gradient in the normaliser's denominator
   for_each_block(range, [&](int64_t begin, int count) {
-    load_rows<V>(sequence.dy, begin, count, at.d, g);
-    for (int t = 0; t < count; ++t) {
-      dn[t] = sequence.normaliser[begin + t];
-    }
-    scale_tokens<V>(g, at.panels, count, dn);
-    queries.template make<true>(begin, count, [](int, int, const Pair<V>&) {});
-    multiply<V>(g, at.panels, state_t, at.feature_panels(), count, feature_g);
+    const float* const z = sequence.normaliser + begin;
+    load_rows<V>(sequence.dy, begin, count, at.d, g,
+                 [z](int t, Reg x) { return x * V::set(z[t]); });
+    queries.template make<true>(begin, count, Unused<V>{});
+    Ahead& ahead = queries.ahead(begin, tiles_of_multiply<V>(count, at.feature_panels()) +
+                                            tiles_of_accumulate<V>(at.feature_panels(), at.panels));
+    multiply<V>(g, at.panels, state_t, at.feature_panels(), count, IntoPanels<V>{feature_g}, ahead);
     accumulate_product<V>(queries.rotated(), at.feature_panels(), g, at.panels, count,
-                          state_gradient);
+                          state_gradient, ahead);
     for (int t = 0; t < count; ++t) {
       Reg sum = V::zero();
       for (int i = 0; i < at.feature_panels(); ++i) {
@@ -394,18 +554,10 @@ void query_gradient(const Setup& setup,
     PerToken dot;
     reduce_tokens<V>(parts, count, dot.of);
     for (int t = 0; t < count; ++t) {
-      dn[t] = -dn[t] * dot[t];
+      dn[t] = -z[t] * dot[t];
     }
-    queries.gradients(feature_g, begin, count, [&](int j, int t, const Pair<V>& phi) {
-      const Reg factor = V::set(dn[t]);
-      float* const sum = mean_gradient + j * V::kWidth;
-      V::store(sum, V::fma(factor, phi.a, V::load(sum)));
-      if constexpr (Map::kHalves == 2) {
-        V::store(sum + at.padded, V::fma(factor, phi.b, V::load(sum + at.padded)));
-      }
-      return scaled_mean<V, Map::kHalves>(mean, at, j, factor);
-    });
-    store_rows<V>(queries.x(), begin, count, at.d, sequence.dq);
+    queries.gradients(feature_g, begin, count, sequence.dq,
+                      DenominatorTerm<V, Map::kHalves>{mean, at.padded, dn, mean_gradient});
   });
   unpack<V>(state_gradient, at, states.gradient.product);
   unpack_mean<V>(mean_gradient, at, states.gradient.mean);
@@ -433,14 +585,14 @@ void key_gradient(const Setup& setup,
   pack_mean<V>(gradient.mean, at, mean);
   for_each_block(range, [&](int64_t begin, int count) {
     load_rows<V>(sequence.v, begin, count, at.d, v);
-    multiply<V>(v, at.panels, state_t, at.feature_panels(), count, feature_g);
-    keys.template make<true>(begin, count, [](int, int, const Pair<V>&) {});
-    multiply<V>(keys.rotated(), at.feature_panels(), state, at.panels, count, v);
-    store_rows<V>(v, begin, count, at.d, sequence.dv);
-    keys.gradients(feature_g, begin, count, [&](int j, int, const Pair<V>&) {
-      return scaled_mean<V, Map::kHalves>(mean, at, j, V::set(1));
-    });
-    store_rows<V>(keys.x(), begin, count, at.d, sequence.dk);
+    Ahead& ahead = keys.ahead(begin, tiles_of_multiply<V>(count, at.feature_panels()) +
+                                         tiles_of_multiply<V>(count, at.panels));
+    multiply<V>(v, at.panels, state_t, at.feature_panels(), count, IntoPanels<V>{feature_g}, ahead);
+    keys.template make<true>(begin, count, Unused<V>{});
+    multiply<V>(keys.rotated(), at.feature_panels(), state, at.panels, count,
+                IntoRows<V, false>{sequence.dv, begin, count, at.d, nullptr}, ahead);
+    keys.gradients(feature_g, begin, count, sequence.dk,
+                   MeanTerm<V, Map::kHalves>{mean, at.padded});
   });
 }
 

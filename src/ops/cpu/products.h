@@ -42,10 +42,11 @@ inline void accumulate_tile(
   }
 }
 
-/// out = a m for kTileRows rows from `row`, panels `panel` ... of m and out; a has `depth` panels.
-template <class V, int kPanels>
+/// a m for kTileRows rows from `row` and panels `panel` ... of m, handed to out(panel, row,
+/// values); a has `depth` panels.
+template <class V, int kPanels, class Out>
 inline void multiply_tile(
-    const Panels<V>& a, int depth, const Panels<V>& m, int panel, int row, const Panels<V>& out) {
+    const Panels<V>& a, int depth, const Panels<V>& m, int panel, int row, const Out& out) {
   constexpr int kRows = V::kTileRows;
   typename V::Reg tile[kRows][kPanels];
 #pragma GCC unroll 8
@@ -73,11 +74,27 @@ inline void multiply_tile(
       }
     }
   }
+  if (out.whole(panel + kPanels, row + kRows)) [[likely]] {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+      for (int c = 0; c < kPanels; ++c) {
+        out.put(panel + c, row + r, tile[r][c]);
+      }
+    }
+    return;
+  }
+  alignas(64) float values[kRows][kPanels][V::kWidth];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
     for (int c = 0; c < kPanels; ++c) {
-      V::store(out.at(panel + c, row + r), tile[r][c]);
+      V::store(values[r][c], tile[r][c]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int c = 0; c < kPanels; ++c) {
+      out.put_part(panel + c, row + r, values[r][c]);
     }
   }
 }
@@ -101,38 +118,96 @@ inline void in_groups(int panels, Tile tile) {
   }
 }
 
+/// How many tiles a product is cut into.
+inline int64_t groups_of(int panels) {
+  int64_t groups = 0;
+  in_groups(panels, [&]<int kPanels>(int) { ++groups; });
+  return groups;
+}
+template <class V>
+inline int64_t tiles_of_accumulate(int a_panels, int b_panels) {
+  return a_panels * groups_of(b_panels) * (V::kWidth / V::kTileRows);
+}
+template <class V>
+inline int64_t tiles_of_multiply(int count, int m_panels) {
+  return (count + V::kTileRows - 1) / V::kTileRows * groups_of(m_panels);
+}
+
 /// sum += a^T b. a: (count, a_panels W), b: (count, b_panels W), sum: (a_panels W, b_panels W).
+/// Fetches what lies ahead between the tiles.
 template <class V>
 void accumulate_product(const Panels<V>& a,
                         int a_panels,
                         const Panels<V>& b,
                         int b_panels,
                         int count,
-                        const Panels<V>& sum) {
+                        const Panels<V>& sum,
+                        Ahead& ahead) {
   for (int p = 0; p < a_panels; ++p) {
     in_groups(b_panels, [&]<int kPanels>(int panel) {
       for (int r = 0; r < V::kWidth; r += V::kTileRows) {
+        ahead.fetch();
         accumulate_tile<V, kPanels>(a.at(p, 0) + r, b, count, panel, p * V::kWidth + r, sum);
       }
     });
   }
 }
 
-/// out = a m. a: (count, depth W), m: (depth W, m_panels W); rows of out up to a multiple of the
-/// tile's are written.
-template <class V>
+/// a m, handed to out (IntoPanels below). a: (count, depth W), m: (depth W, m_panels W); rows come
+/// up to a multiple of the tile's. Fetches what lies ahead between the tiles.
+template <class V, class Out>
 void multiply(const Panels<V>& a,
               int depth,
               const Panels<V>& m,
               int m_panels,
               int count,
-              const Panels<V>& out) {
+              const Out& out,
+              Ahead& ahead) {
   in_groups(m_panels, [&]<int kPanels>(int panel) {
     for (int row = 0; row < count; row += V::kTileRows) {
+      ahead.fetch();
       multiply_tile<V, kPanels>(a, depth, m, panel, row, out);
     }
   });
 }
+
+/// Where multiply() can put its result: panels with room for rows up to a multiple of the tile's.
+/// whole(panels, rows): whether put() takes everything up to those; put_part() always does.
+template <class V>
+struct IntoPanels {
+  Panels<V> panels;
+  bool whole(int, int) const { return true; }
+  void put(int panel, int row, typename V::Reg x) const { V::store(panels.at(panel, row), x); }
+  void put_part(int, int, const float*) const {}
+};
+/// Rows in memory, tokens from `begin` on, times a factor each where there are factors; those from
+/// `count` on are dropped.
+template <class V, bool kScaled>
+struct IntoRows {
+  Rows rows;
+  int64_t begin;
+  int count, d;
+  const float* factors;
+  bool whole(int panels, int tile_rows) const {
+    return tile_rows <= count && stores_whole<V>(rows, d, panels - 1);
+  }
+  void put(int panel, int row, typename V::Reg x) const {
+    const int64_t offset = (begin + row) * rows.stride + panel * V::kWidth;
+    V::store(static_cast<float*>(rows.data) + offset, scaled(row, x));
+  }
+  void put_part(int panel, int row, const float* values) const {
+    if (row < count) {
+      store_vector<V>(rows, begin + row, d, panel, scaled(row, V::load(values)));
+    }
+  }
+  typename V::Reg scaled(int row, typename V::Reg x) const {
+    if constexpr (kScaled) {
+      return x * V::set(factors[row]);
+    } else {
+      return x;
+    }
+  }
+};
 
 /// out = m^T; m has `panels` panels and `rows` rows, a multiple of the width.
 template <class V>

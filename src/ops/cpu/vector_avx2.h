@@ -12,6 +12,7 @@ struct Avx2 {
   using Mask = __m256;  ///< all bits of a lane set or none
   static constexpr int kWidth = 8;
   static constexpr int kTileRows = 4;
+  static constexpr int kInterleaved = 1;
 
   static Reg zero() { return _mm256_setzero_ps(); }
   static Reg set(float x) { return _mm256_set1_ps(x); }

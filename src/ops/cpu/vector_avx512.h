@@ -13,7 +13,8 @@ struct Avx512 {
   using Reg = __m512;
   using Mask = __mmask16;
   static constexpr int kWidth = 16;
-  static constexpr int kTileRows = 8;  ///< rows of a product's register tile
+  static constexpr int kTileRows = 8;     ///< rows of a product's register tile
+  static constexpr int kInterleaved = 4;  ///< tokens whose powers are computed side by side
 
   static Reg zero() { return _mm512_setzero_ps(); }
   static Reg set(float x) { return _mm512_set1_ps(x); }
