@@ -33,7 +33,7 @@ CommandLine::CommandLine(const CommandText& text,
                          const std::function<void(cxxopts::OptionAdder&)>& add,
                          int argc,
                          char** argv)
-    : command_(text.name) {
+    : command_(text.name), several_threads_(text.several_threads) {
   cxxopts::Options options("nalaformer " + text.name, text.summary);
   options.custom_help("[options]");
   options.positional_help(text.operands);
@@ -42,8 +42,11 @@ CommandLine::CommandLine(const CommandText& text,
   add(own);
   options.add_options("Common")("h,help", "show this help")(
       "device", "auto, cpu, cuda or cuda:N", cxxopts::value<std::string>()->default_value("auto"))(
-      "threads", "threads of the arithmetic (default: one per core)", cxxopts::value<int>())(
-      "output", "folder or file to write to", cxxopts::value<std::string>(), "PATH")(
+      "threads", "threads of the arithmetic (default: one per core)",
+      text.several_threads ? std::static_pointer_cast<cxxopts::Value>(cxxopts::value<std::string>())
+                           : std::static_pointer_cast<cxxopts::Value>(cxxopts::value<int>()),
+      text.several_threads ? "LIST" : "N")("output", "folder or file to write to",
+                                           cxxopts::value<std::string>(), "PATH")(
       "json", "also write the result as one JSON object", cxxopts::value<std::string>(), "FILE")(
       "log-level", "debug, info, warning, error or off",
       cxxopts::value<std::string>()->default_value("info"))("quiet", "errors and results only");
@@ -82,14 +85,28 @@ LogLevel CommandLine::log_level() const {
   return static_cast<LogLevel>(found - kNames.begin());
 }
 
+std::vector<int64_t> CommandLine::thread_counts() const {
+  if (!has("threads")) {
+    return {at::get_num_threads()};
+  }
+  const std::vector<int64_t> counts = several_threads_
+                                          ? integers_of("threads", get<std::string>("threads"))
+                                          : std::vector<int64_t>{get<int>("threads")};
+  for (const int64_t count : counts) {
+    if (count < 1 || count > 4096) {
+      throw Error(ErrorKind::usage,
+                  "--threads: expected 1 to 4096, found " + std::to_string(count));
+    }
+  }
+  if (counts.empty()) {
+    throw Error(ErrorKind::usage, "--threads: expected 1 to 4096, found nothing");
+  }
+  return counts;
+}
+
 at::Device CommandLine::start_device() const {
   if (has("threads")) {
-    const int threads = get<int>("threads");
-    if (threads < 1 || threads > 4096) {
-      throw Error(ErrorKind::usage,
-                  "--threads: expected 1 to 4096, found " + std::to_string(threads));
-    }
-    at::set_num_threads(threads);
+    at::set_num_threads(static_cast<int>(thread_counts().front()));
   }
   return train::resolve_device(get<std::string>("device"));
 }

@@ -21,10 +21,11 @@ namespace nala::tools {
 
 /// The fixed text of one command.
 struct CommandText {
-  std::string name;      ///< as typed
-  std::string operands;  ///< e.g. "[CONFIG] [key=value ...]"
-  std::string summary;   ///< one sentence
-  std::string example;   ///< one line to copy
+  std::string name;              ///< as typed
+  std::string operands;          ///< e.g. "[CONFIG] [key=value ...]"
+  std::string summary;           ///< one sentence
+  std::string example;           ///< one line to copy
+  bool several_threads = false;  ///< --threads takes a list
 };
 
 /// A parsed command line. Operands of the form key=value are overrides of the configuration.
@@ -53,8 +54,11 @@ class CommandLine {
   [[nodiscard]] bool quiet() const { return result_.count("quiet") > 0; }
   [[nodiscard]] LogLevel log_level() const;
 
-  /// Applies --threads and resolves --device, loading the CUDA libraries when they are asked for.
-  /// Throws Error(usage) for a device that cannot be used, with the reason.
+  /// What --threads names, or all threads that there are. Throws Error(usage).
+  [[nodiscard]] std::vector<int64_t> thread_counts() const;
+
+  /// Applies --threads (the first of a list) and resolves --device, loading the CUDA libraries when
+  /// they are asked for. Throws Error(usage) for a device that cannot be used, with the reason.
   [[nodiscard]] at::Device start_device() const;
 
   /// The configuration: the file (or, without one, `initial`), with the overrides applied.
@@ -73,6 +77,7 @@ class CommandLine {
   cxxopts::ParseResult result_;
   std::vector<std::string> operands_;
   std::vector<std::string> overrides_;
+  bool several_threads_ = false;
   bool help_shown_ = false;
 };
 

@@ -179,3 +179,28 @@ class NaLaFormer(nn.Module):
         x = self.proj(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         x = F.silu(self.norm(x)).mean((2, 3), keepdim=True)
         return self.head(x).flatten(1)
+
+
+def stepper(model, forward, images, dtype, train):
+    """A function that runs one step: inference, or forward, loss, backward and AdamW's update.
+
+    `forward` is the model or a compiled form of it.
+    """
+
+    def infer():
+        with torch.inference_mode(), torch.autocast("cpu", enabled=dtype == "bfloat16"):
+            forward(images)
+
+    if not train:
+        return infer
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    labels = torch.zeros(len(images), dtype=torch.long)
+
+    def step():
+        with torch.autocast("cpu", enabled=dtype == "bfloat16"):
+            outputs = forward(images)
+        F.cross_entropy(outputs, labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step

@@ -1,20 +1,19 @@
-#include <torch/torch.h>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "bench/bench.h"
+#include "bench/network_step.h"
+#include "bench/profile_report.h"
+#include "bench/resident.h"
 #include "bench/timing.h"
 #include "command_line.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/number_text.h"
-#include "inference/fuse.h"
-#include "models/model.h"
 #include "models/zoo.h"
-#include "train/amp.h"
-#include "train/optimizer.h"
-#include "train/param_groups.h"
 
 namespace nala::tools {
 namespace {
@@ -23,173 +22,247 @@ using nlohmann::ordered_json;
 
 constexpr int64_t kDefaultClasses = 1000;
 
-// A network with pictures of noise to run on.
-struct Subject {
-  std::shared_ptr<models::Model> model;
-  at::Tensor images;  // (B, 3, H, W), channels-last
-  train::Amp amp = train::Amp::none;
+using MakeStep = std::function<void()> (*)(const train::Recipe&, const StepSetting&, at::Device);
+
+// bench model or bench train.
+struct NetworkBench {
+  CommandText text;
+  MakeStep make;
+  bool training = false;
 };
 
-Subject subject_of(const train::Recipe& recipe,
-                   int64_t batch,
-                   at::ScalarType dtype,
-                   at::Device device) {
-  Subject subject;
-  subject.model = models::build_model(recipe.model, recipe.task, recipe.seed);
-  subject.model->to(device);
-  subject.images =
-      at::randn({batch, recipe.model.in_channels, recipe.data.height(), recipe.data.width()},
-                at::TensorOptions(device))
-          .contiguous(at::MemoryFormat::ChannelsLast);
-  subject.amp = dtype == at::kFloat      ? train::Amp::none
-                : dtype == at::kBFloat16 ? train::Amp::bf16
-                                         : train::Amp::fp16;
-  return subject;
-}
-
-// What to measure.
-struct Setting {
-  int64_t batch;
-  at::ScalarType dtype;
-  bool fused;
+// What the command line asks for.
+struct Request {
+  train::Recipe recipe;
+  at::Device device = at::kCPU;
+  std::vector<StepSetting> settings;
+  std::vector<int64_t> threads;
+  Repetition repetition;
+  bool memory = false;
+  bool profile = false;
+  std::string picture;  // the profile's, or empty
 };
 
 struct Row {
-  int64_t batch;
-  at::ScalarType dtype;
+  StepSetting setting;
+  int64_t threads = 1;
   Timing timing;
-  int64_t peak_bytes;
+  int64_t peak_bytes = 0;                 // of LibTorch's tensors
+  std::optional<int64_t> resident_bytes;  // of the process
+  std::optional<ProfileReport> profile;
 };
 
-// Puts the fused form in the model's place, which keeps half precision to its products.
-void fuse(Subject& subject, const train::Recipe& recipe) {
-  subject.model->eval();
-  subject.model = inference::fused(subject.model, recipe.model,
-                                   subject.amp == train::Amp::bf16 ? ops::cpu::Precision::bfloat16
-                                                                   : ops::cpu::Precision::float32);
-  subject.amp = train::Amp::none;
+double pictures_per_second(const Row& row) {
+  return 1e3 * static_cast<double>(row.setting.batch) / row.timing.median;
 }
 
-Row measure_inference(const train::Recipe& recipe,
-                      const Setting& setting,
-                      at::Device device,
-                      const Repetition& repetition) {
-  Subject subject = subject_of(recipe, setting.batch, setting.dtype, device);
-  subject.model->eval();
-  if (setting.fused) {
-    fuse(subject, recipe);
+std::string title_of(const Request& request) {
+  return models::resolve(request.recipe.model).name + ", " +
+         std::to_string(request.recipe.data.height()) + " x " +
+         std::to_string(request.recipe.data.width()) + ", " + request.device.str();
+}
+
+ProfileReport profile_of(const Request& request,
+                         const NetworkBench& bench,
+                         const Row& row,
+                         const std::function<void()>& step) {
+  ProfileReport report{
+      .title = title_of(request) + ", " + (bench.training ? "training step" : "inference") +
+               ", batch " + std::to_string(row.setting.batch) + ", " +
+               dtype_name(row.setting.dtype) + ", threads: " + std::to_string(row.threads),
+      .plain_ms = row.timing.median,
+      .roofs = measure_roofs(request.device, row.setting.dtype),
+      .profile = {}};
+  report.profile = profile_step(step, report.roofs, request.repetition);
+  return report;
+}
+
+// One row per number of threads, timed in turn.
+std::vector<Row> measure(const Request& request,
+                         const NetworkBench& bench,
+                         const StepSetting& setting) {
+  const ResidentPeak resident;
+  const std::function<void()> step = bench.make(request.recipe, setting, request.device);
+  const int64_t peak = peak_extra_bytes(step);
+  std::vector<std::function<void()>> turns;
+  for (const int64_t threads : request.threads) {
+    turns.emplace_back([&step, threads] {
+      at::set_num_threads(static_cast<int>(threads));
+      step();
+    });
   }
-  const at::NoGradGuard no_grad;
-  const auto run = [&] {
-    const train::AutocastScope scope(subject.amp, device.type());
-    subject.model->forward(subject.images, {});
-  };
-  const int64_t peak = peak_extra_bytes(run);
-  return {setting.batch, setting.dtype, time_work(run, device, repetition), peak};
-}
-
-// Forward, loss, backward and the update; the recipe's optimizer, labels drawn once.
-Row measure_training(const train::Recipe& recipe,
-                     const Setting& setting,
-                     at::Device device,
-                     const Repetition& repetition) {
-  const int64_t batch = setting.batch;
-  const Subject subject = subject_of(recipe, batch, setting.dtype, device);
-  subject.model->train();
-  train::Optimizer optimizer(
-      recipe.optimizer, train::parameter_groups(*subject.model, recipe.optimizer.weight_decay));
-  std::vector<int64_t> positions(static_cast<size_t>(batch));
-  std::iota(positions.begin(), positions.end(), 0);
-  const at::Tensor labels = at::zeros({batch}, at::TensorOptions(at::kLong).device(device));  // (B)
-  const auto run = [&] {
-    models::Outputs outputs;
-    {
-      const train::AutocastScope scope(subject.amp, device.type());
-      outputs = subject.model->forward(subject.images, {.positions = positions});
+  const std::vector<Timing> timings = time_interleaved(turns, request.device, request.repetition);
+  std::vector<Row> rows;
+  for (size_t i = 0; i < turns.size(); ++i) {
+    Row& row = rows.emplace_back(Row{.setting = setting,
+                                     .threads = request.threads[i],
+                                     .timing = timings[i],
+                                     .peak_bytes = peak,
+                                     .resident_bytes = {},
+                                     .profile = {}});
+    if (request.memory) {
+      row.resident_bytes = resident.bytes();
     }
-    torch::nn::functional::cross_entropy(outputs.main, labels).backward();
-    optimizer.step(recipe.optimizer.lr);
-    optimizer.zero_grad();
-  };
-  run();  // moments are made by the first step
-  const int64_t peak = peak_extra_bytes(run);
-  return {batch, setting.dtype, time_work(run, device, repetition), peak};
+    if (request.profile) {
+      turns[i]();
+      row.profile = profile_of(request, bench, row, step);
+    }
+  }
+  return rows;
 }
 
-using Measure = Row (*)(const train::Recipe&, const Setting&, at::Device, const Repetition&);
-
-void print_heading(const std::string& title) {
-  std::printf("%s\n\n%-9s %6s %12s %30s %12s\n", title.c_str(), "dtype", "batch", "pictures/s",
-              "ms per batch (least - most)", "peak memory");
+void print_heading(const Request& request) {
+  std::printf("%s\n\n%-9s %6s %8s %12s %30s %12s%s%s\n", title_of(request).c_str(), "dtype",
+              "batch", "threads", "pictures/s", "ms per batch (least - most)", "peak tensors",
+              request.memory ? "  peak resident" : "",
+              request.threads.size() > 1 ? "   speed-up" : "");
 }
 
-void print_row(const Row& row) {
+void print_row(const Request& request, const Row& row, const Row& first) {
   const std::string times = fixed(row.timing.median, 2) + " (" + fixed(row.timing.least, 2) +
                             " - " + fixed(row.timing.most, 2) + ")";
-  std::printf("%-9s %6jd %12s %30s %12s\n", dtype_name(row.dtype).c_str(),
-              static_cast<intmax_t>(row.batch),
-              fixed(1e3 * static_cast<double>(row.batch) / row.timing.median, 1).c_str(),
-              times.c_str(), bytes_text(row.peak_bytes).c_str());
+  std::printf("%-9s %6jd %8jd %12s %30s %12s", dtype_name(row.setting.dtype).c_str(),
+              static_cast<intmax_t>(row.setting.batch), static_cast<intmax_t>(row.threads),
+              fixed(pictures_per_second(row), 1).c_str(), times.c_str(),
+              bytes_text(row.peak_bytes).c_str());
+  if (request.memory) {
+    std::printf("  %13s", row.resident_bytes ? bytes_text(*row.resident_bytes).c_str() : "-");
+  }
+  if (request.threads.size() > 1) {
+    std::printf("  %9s", fixed(first.timing.median / row.timing.median, 2).c_str());
+  }
+  std::printf("\n");
   std::fflush(stdout);
 }
 
 ordered_json to_json(const train::Recipe& recipe, const Row& row) {
-  return {{"variant", models::resolve(recipe.model).name},
-          {"batch", row.batch},
-          {"dtype", dtype_name(row.dtype)},
-          {"height", recipe.data.height()},
-          {"width", recipe.data.width()},
-          {"images_per_second", 1e3 * static_cast<double>(row.batch) / row.timing.median},
-          {"latency_ms", row.timing.median},
-          {"latency_ms_least", row.timing.least},
-          {"latency_ms_most", row.timing.most},
-          {"peak_bytes", row.peak_bytes}};
+  ordered_json json{{"variant", models::resolve(recipe.model).name},
+                    {"batch", row.setting.batch},
+                    {"dtype", dtype_name(row.setting.dtype)},
+                    {"threads", row.threads},
+                    {"height", recipe.data.height()},
+                    {"width", recipe.data.width()},
+                    {"images_per_second", pictures_per_second(row)},
+                    {"latency_ms", row.timing.median},
+                    {"latency_ms_least", row.timing.least},
+                    {"latency_ms_most", row.timing.most},
+                    {"peak_bytes", row.peak_bytes}};
+  if (row.resident_bytes) {
+    json["peak_resident_bytes"] = *row.resident_bytes;
+  }
+  if (row.profile) {
+    json["profile"] = profile_json(*row.profile);
+  }
+  return json;
 }
 
-int run(const CommandText& text, const Measure measure, int argc, char** argv) {
-  const CommandLine line(
-      text,
-      [](cxxopts::OptionAdder& add) {
-        using cxxopts::value;
-        add("batch", "pictures at once", value<std::string>()->default_value("1,16"), "LIST")(
-            "dtype", "float32, bfloat16, float16 (half precision by autocast)",
-            value<std::string>()->default_value("float32"),
-            "LIST")("seconds", "time to spend on each row", value<double>()->default_value("3"))(
-            "fused", "bench model: the fused inference form (CPU)");
-      },
-      argc, argv);
+// Options that do not go together.
+void check(const Request& request, const NetworkBench& bench, bool fused) {
+  const std::string& name = bench.text.name;
+  if (bench.training && fused) {
+    throw Error(ErrorKind::usage, name +
+                                      ": --fused is a form for inference, and training has none; "
+                                      "nalaformer bench model --fused measures it");
+  }
+  if (request.profile && fused) {
+    throw Error(ErrorKind::usage,
+                name +
+                    ": --profile listens to operators, and the fused form calls none; profile the "
+                    "plain form, or the fused one with perf record");
+  }
+  if (request.profile && !request.device.is_cpu()) {
+    throw Error(ErrorKind::usage, name + ": --profile measures on the CPU alone: operators of " +
+                                      request.device.str() + " run after their launch");
+  }
+  const size_t rows = request.settings.size() * request.threads.size();
+  if (rows != 1 && (request.memory || !request.picture.empty())) {
+    throw Error(ErrorKind::usage,
+                name + ": " + (request.memory ? "--memory" : "the picture of --profile") +
+                    " is of one row: expected one --batch, --dtype and --threads, found " +
+                    std::to_string(rows) + " rows");
+  }
+}
+
+// The words that are neither key=value nor the profile's picture: the configuration, if any.
+std::optional<std::filesystem::path> configuration_of(const CommandLine& line,
+                                                      const std::string& name,
+                                                      Request& request) {
+  std::optional<std::filesystem::path> file;
+  for (const std::string& word : line.operands()) {
+    if (request.profile && request.picture.empty() && word.ends_with(".svg")) {
+      request.picture = word;
+    } else if (file) {
+      throw Error(ErrorKind::usage, name + ": expected at most one configuration file");
+    } else {
+      file = word;
+    }
+  }
+  return file;
+}
+
+Request request_of(const CommandLine& line, const NetworkBench& bench) {
+  Request request;
+  request.profile = line.has("profile");
+  request.picture = line.text("profile");
+  request.memory = line.has("memory");
+  request.recipe = line.recipe(configuration_of(line, bench.text.name, request));
+  if (request.recipe.model.num_classes == 0) {
+    request.recipe.model.num_classes = kDefaultClasses;
+  }
+  request.device = line.start_device();
+  request.threads = line.thread_counts();
+  request.repetition.seconds = line.get<double>("seconds");
+  const bool one_batch = (request.profile || request.memory) && !line.has("batch");
+  for (const std::string& dtype : split_list(line.get<std::string>("dtype"))) {
+    for (const int64_t batch :
+         integers_of("batch", one_batch ? "16" : line.get<std::string>("batch"))) {
+      request.settings.push_back(
+          {.batch = batch, .dtype = dtype_named(dtype), .fused = line.has("fused")});
+    }
+  }
+  check(request, bench, line.has("fused"));
+  return request;
+}
+
+void add_options(cxxopts::OptionAdder& add) {
+  using cxxopts::value;
+  add("batch", "pictures at once (with --profile or --memory: 16)",
+      value<std::string>()->default_value("1,16"),
+      "LIST")("dtype", "float32, bfloat16, float16 (half precision by autocast)",
+              value<std::string>()->default_value("float32"),
+              "LIST")("seconds", "time to spend on each row", value<double>()->default_value("3"))(
+      "fused", "bench model: the fused inference form (CPU)")(
+      "profile", "also where the time goes, by kind of operator, and as a picture",
+      value<std::string>()->implicit_value(""),
+      "FILE.svg")("memory", "also the process's peak of resident memory, weights and all");
+}
+
+int run(const NetworkBench& bench, int argc, char** argv) {
+  const CommandLine line(bench.text, add_options, argc, argv);
   if (line.help_shown()) {
     return 0;
   }
-  if (line.operands().size() > 1) {
-    throw Error(ErrorKind::usage, text.name + ": expected at most one configuration file");
-  }
-  train::Recipe recipe = line.recipe(
-      line.operands().empty() ? std::nullopt
-                              : std::optional<std::filesystem::path>(line.operands().front()));
-  if (recipe.model.num_classes == 0) {
-    recipe.model.num_classes = kDefaultClasses;
-  }
-  const at::Device device = line.start_device();
-  const Repetition repetition{.seconds = line.get<double>("seconds")};
-  print_heading(models::resolve(recipe.model).name + ", " + std::to_string(recipe.data.height()) +
-                " x " + std::to_string(recipe.data.width()) + ", " + device.str() + ", " +
-                std::to_string(at::get_num_threads()) + " threads");
+  const Request request = request_of(line, bench);
+  print_heading(request);
   ordered_json rows = ordered_json::array();
-  for (const std::string& dtype : split_list(line.get<std::string>("dtype"))) {
-    for (const int64_t batch : integers_of("batch", line.get<std::string>("batch"))) {
-      const Row row =
-          measure(recipe, {.batch = batch, .dtype = dtype_named(dtype), .fused = line.has("fused")},
-                  device, repetition);
-      print_row(row);
-      rows.push_back(to_json(recipe, row));
+  for (const StepSetting& setting : request.settings) {
+    const std::vector<Row> measured = measure(request, bench, setting);
+    for (const Row& row : measured) {
+      print_row(request, row, measured.front());
+      rows.push_back(to_json(request.recipe, row));
+      if (row.profile) {
+        std::printf("%s\n", profile_text(*row.profile).c_str());
+      }
+    }
+    if (!request.picture.empty()) {
+      write_file(request.picture, profile_picture(*measured.front().profile));
     }
   }
   line.write_json({{"command", "bench"},
-                   {"subject", text.name.substr(text.name.find(' ') + 1)},
-                   {"threads", at::get_num_threads()},
+                   {"subject", bench.training ? "train" : "model"},
+                   {"threads", request.threads.front()},
                    {"rows", std::move(rows)}},
-                  device.str(), recipe);
+                  request.device.str(), request.recipe);
   return 0;
 }
 
@@ -197,21 +270,30 @@ int run(const CommandText& text, const Measure measure, int argc, char** argv) {
 
 int bench_model(int argc, char** argv) {
   return run(
-      {.name = "bench model",
-       .operands = "[CONFIG] [key=value ...]",
-       .summary = "Inference of a network on noise: pictures per second, latency, and peak\n"
-                  "memory above the weights and the input.",
-       .example = "nalaformer bench model model.name=nalaformer_xt --dtype float32,bfloat16"},
-      measure_inference, argc, argv);
+      {.text = {.name = "bench model",
+                .operands = "[CONFIG] [key=value ...]",
+                .summary =
+                    "Inference of a network on noise: pictures per second, latency, and peak\n"
+                    "memory of tensors above the weights and the input. --threads takes a list.",
+                .example = "nalaformer bench model model.name=nalaformer_xt --dtype "
+                           "float32,bfloat16 --threads 1,2",
+                .several_threads = true},
+       .make = inference_step},
+      argc, argv);
 }
 
 int bench_train(int argc, char** argv) {
-  return run({.name = "bench train",
-              .operands = "[CONFIG] [key=value ...]",
-              .summary = "Training steps of a network on noise: forward, loss, backward, update.\n"
-                         "Loading pictures is not part of it.",
-              .example = "nalaformer bench train model.name=nalaformer_xt --batch 16"},
-             measure_training, argc, argv);
+  return run(
+      {.text = {.name = "bench train",
+                .operands = "[CONFIG] [key=value ...]",
+                .summary =
+                    "Training steps of a network on noise: forward, loss, backward, update.\n"
+                    "Loading pictures is not part of it. --threads takes a list.",
+                .example = "nalaformer bench train model.name=nalaformer_xt --batch 16 --profile",
+                .several_threads = true},
+       .make = training_step,
+       .training = true},
+      argc, argv);
 }
 
 }  // namespace nala::tools

@@ -43,7 +43,7 @@ int64_t peak_extra_bytes(const std::function<void()>& work);
 /// What this machine's memory and arithmetic reach, for one dtype.
 struct MachineRates {
   double copy_gb_per_s = 0;  ///< bytes read and written by a large copy
-  double gflop_per_s = 0;    ///< a product of two square matrices
+  double gflop_per_s = 0;    ///< a product of two square matrices, by the fastest way there is
 };
 MachineRates machine_rates(at::Device device, at::ScalarType dtype);
 
