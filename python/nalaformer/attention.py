@@ -45,11 +45,14 @@ class NormAwareAttention(nn.Module):
             if packed.dtype != torch.float64:
                 packed = packed.float()
             q, k, v, gate = packed.unflatten(-1, (4, -1)).unbind(2)  # (B, N, C) each
-            lepe = self.lepe(v.unflatten(1, (height, width)).permute(0, 3, 1, 2))
+            # The parameters may be of a half type; what stands between the projections is not.
+            lepe = self.lepe._conv_forward(
+                v.unflatten(1, (height, width)).permute(0, 3, 1, 2),
+                self.lepe.weight.to(v.dtype), self.lepe.bias.to(v.dtype))
             y = attention_epilogue(self._attend(q, k, v, cos, sin),
                                    lepe.permute(0, 2, 3, 1).flatten(1, 2), gate,
                                    self.ln.weight, self.ln.bias, self.ln.eps)
-        return self.out_proj(y).unflatten(1, (height, width)).permute(0, 3, 1, 2)
+        return self.out_proj(y.to(self.out_proj.weight.dtype)).unflatten(1, (height, width)).permute(0, 3, 1, 2)
 
     def extra_repr(self):
         return ", ".join([f"heads={self.num_heads}", f"feature_map={self.feature_map}"]

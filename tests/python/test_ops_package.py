@@ -85,6 +85,41 @@ def test_autocast_keeps_float32_between_the_projections():
     assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in module.parameters())
 
 
+def gradients_of(module, x, dy):
+    x = x.detach().requires_grad_()
+    y = module(x)
+    y.backward(dy.to(y.dtype))
+    return y.detach(), {"x": x.grad, **{name: p.grad for name, p in module.named_parameters()}}
+
+
+@pytest.mark.parametrize("how", ["module.to", "autocast"])
+@pytest.mark.parametrize("feature_map", ["relu_split", "cosine"])
+def test_bfloat16_is_near_float32(how, feature_map):
+    torch.manual_seed(2)
+    plain = nalaformer.NormAwareAttention(32, 2, feature_map)
+    # What both compute with can be told apart by rounding inside the module alone.
+    with torch.no_grad():
+        for parameter in plain.parameters():
+            parameter.copy_(parameter.bfloat16())
+    half = nalaformer.NormAwareAttention(32, 2, feature_map)
+    half.load_state_dict(plain.state_dict())
+    x, dy = (torch.randn(2, 32, 6, 5).bfloat16() for _ in range(2))
+    y, gradients = gradients_of(plain, x.float(), dy.float())
+    if how == "module.to":
+        half.to(torch.bfloat16)
+        half_y, half_gradients = gradients_of(half, x, dy)
+        assert all(g.dtype == torch.bfloat16 for g in half_gradients.values())
+    else:
+        with torch.autocast("cpu", torch.bfloat16):
+            half_y, half_gradients = gradients_of(half, x.float(), dy.float())
+        assert all(g.dtype == torch.float32 for g in half_gradients.values())
+    assert half_y.dtype == torch.bfloat16
+    assert (half_y.float() - y).norm() < 0.02 * y.norm()
+    for name, expected in gradients.items():
+        error = (half_gradients[name].float() - expected).norm()
+        assert error < 0.04 * expected.norm(), name
+
+
 def test_dimension_is_checked():
     with pytest.raises(ValueError, match="multiple of 4"):
         nalaformer.NormAwareAttention(12, 2)
