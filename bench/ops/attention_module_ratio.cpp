@@ -3,7 +3,9 @@
 //   bench_attention_module_ratio [threads] [rounds]
 //
 // Both sides: float32, no gradients, the same weights, the allocator set as the program sets it.
-// Rounds alternate between the two; medians and their ratio are printed.
+// Rounds alternate between the two; medians and their ratio are printed, then the linear layers of
+// both sides alone, and how long all products take at the rate of multiplying and adding in
+// registers.
 #include <malloc.h>
 #include <torch/torch.h>
 
@@ -16,7 +18,9 @@
 #include <vector>
 
 #include "models/attention.h"
+#include "ops/linear.h"
 #include "ops/rope.h"
+#include "peak.h"
 
 namespace {
 
@@ -122,16 +126,45 @@ void compare(const Shape& shape, int rounds) {
   const auto theirs = [&] { return composition.forward(map, rotation); };
   const at::Tensor expected = theirs().permute({0, 2, 3, 1}).flatten(1, 2);
   const double error = ((ours() - expected).abs().max() / expected.abs().max()).item<double>();
-  std::vector<double> our_times, their_times;
+  const auto parameters = module->named_parameters();
+  const at::Tensor mixed = x * 0.5;
+  const auto projections = [&](auto linear) {
+    linear(x, parameters["qkvg.weight"], parameters["qkvg.bias"]);
+    return linear(mixed, parameters["out_proj.weight"], parameters["out_proj.bias"]);
+  };
+  const auto our_linear = [&] {
+    return projections(
+        [](const auto& a, const auto& w, const auto& b) { return nala::ops::linear(a, w, b); });
+  };
+  const auto their_linear = [&] {
+    return projections(
+        [](const auto& a, const auto& w, const auto& b) { return at::linear(a, w, b); });
+  };
+  std::vector<double> our_times, their_times, our_linears, their_linears;
   for (int round = 0; round < rounds; ++round) {
     our_times.push_back(milliseconds(ours));
     their_times.push_back(milliseconds(theirs));
+    our_linears.push_back(milliseconds(our_linear));
+    their_linears.push_back(milliseconds(their_linear));
   }
   std::printf(
       "B %2ld  %ldx%ld  C %3ld  h %ld  module %8.2f ms  composition %8.2f ms  ratio %5.2f"
       "  difference %.1e of the largest\n",
       shape.batch, shape.height, shape.width, shape.channels, shape.heads, median(our_times),
       median(their_times), median(their_times) / median(our_times), error);
+  const double channels = static_cast<double>(shape.channels);
+  const double rows = static_cast<double>(shape.batch * tokens);
+  const double gflop =
+      rows * 1e-9 *
+      (10 * channels * channels + 8 * channels * channels / static_cast<double>(shape.heads));
+  static const double peak = nala::bench::peak_gflops(at::get_num_threads());
+  std::printf("      linear layers alone %8.2f ms against %8.2f ms", median(our_linears),
+              median(their_linears));
+  if (peak > 0) {
+    std::printf("; all products %.2f GFLOP, %.2f ms at %.0f GFLOP/s: ratio at most %.2f", gflop,
+                gflop / peak * 1e3, peak, median(their_times) * peak / gflop * 1e-3);
+  }
+  std::printf("\n");
 }
 
 }  // namespace

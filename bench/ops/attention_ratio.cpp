@@ -14,6 +14,7 @@
 
 #include "eager.h"
 #include "ops/rope.h"
+#include "peak.h"
 
 namespace nala::bench {
 namespace {
@@ -102,6 +103,22 @@ std::vector<Subject> both_ways(const Problem& problem,
   return subjects;
 }
 
+// Of the products alone: two of N x 2d x d in the forward, four more in the backward.
+double products_gflop(const Shape& s, int products) {
+  return 4e-9 * products * static_cast<double>(s.batch * s.heads * s.tokens * s.d * s.d);
+}
+
+void print_floor(const Shape& s, double gflop, double eager) {
+  static const double peak = peak_gflops(at::get_num_threads());
+  if (peak > 0) {
+    std::printf(
+        "%5jd %2jd %6jd %4jd  products alone: %.2f GFLOP, %.3f ms at %.0f GFLOP/s: %.1f x\n",
+        static_cast<intmax_t>(s.batch), static_cast<intmax_t>(s.heads),
+        static_cast<intmax_t>(s.tokens), static_cast<intmax_t>(s.d), gflop, gflop / peak * 1e3,
+        peak, eager * 1e-3 * peak / gflop);
+  }
+}
+
 void print(const Shape& s, const char* kind, const std::vector<Subject>& subjects) {
   const double eager = subjects.front().median();
   for (const Subject& subject : subjects) {
@@ -123,9 +140,11 @@ void measure(const Shape& shape, double seconds) {
   std::vector<Subject> forward = forwards(problem);
   time_in_turn(forward, seconds);
   print(shape, "forward", forward);
+  print_floor(shape, products_gflop(shape, 2), forward.front().median());
   std::vector<Subject> both = both_ways(problem, leaves, dy);
   time_in_turn(both, seconds);
   print(shape, "forward+backward", both);
+  print_floor(shape, products_gflop(shape, 6), both.front().median());
 }
 
 }  // namespace
