@@ -1,6 +1,7 @@
 #include "ops/depthwise.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -337,6 +338,7 @@ class DepthwiseFunction : public torch::autograd::Function<DepthwiseFunction> {
 at::Tensor depthwise(const Depthwise& call) {
   const at::Tensor& weight = call.weight;
   if (has_kernel(call)) {
+    RECORD_FUNCTION("nala::depthwise", std::vector<c10::IValue>({call.map, weight, call.bias}));
     const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
     return DepthwiseFunction::apply(call.map, weight, call.bias, call.residual, call.gelu);
   }

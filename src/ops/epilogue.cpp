@@ -1,6 +1,7 @@
 #include "ops/epilogue.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "ops/epilogue_kernels.h"
@@ -60,6 +61,8 @@ at::Tensor attention_epilogue(const Epilogue& e) {
   const auto or_none = [](const at::Tensor& x) {
     return x.defined() ? OptionalTensor(x) : std::nullopt;
   };
+  RECORD_FUNCTION("nala::attention_epilogue",
+                  std::vector<c10::IValue>({e.y, e.lepe, e.gate, e.weight, e.bias}));
   return AttentionEpilogue::apply(e.y, or_none(e.lepe), or_none(e.gate), e.weight, e.bias, e.eps);
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -108,8 +109,11 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
 }  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return has_kernels(x, weight, bias) ? LinearFunction::apply(x, weight, bias)
-                                      : at::linear(x, weight, bias);
+  if (!has_kernels(x, weight, bias)) {
+    return at::linear(x, weight, bias);
+  }
+  RECORD_FUNCTION("nala::linear", std::vector<c10::IValue>({x, weight, bias}));
+  return LinearFunction::apply(x, weight, bias);
 }
 
 }  // namespace nala::ops

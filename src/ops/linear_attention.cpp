@@ -1,6 +1,7 @@
 #include "ops/linear_attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "ops/arguments.h"
@@ -70,6 +71,8 @@ at::Tensor linear_attention(const Problem& problem, std::string_view implementat
   check_arguments("nala::linear_attention",
                   {problem.q, problem.k, problem.v, problem.cos, problem.sin});
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  RECORD_FUNCTION("nala::linear_attention",
+                  std::vector<c10::IValue>({problem.q, problem.k, problem.v}));
   return LinearAttention::apply(problem.q, problem.k, problem.v, problem, implementation);
 }
 

@@ -1,6 +1,7 @@
 #include "ops/softmax_attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 
 #include "ops/arguments.h"
 #include "ops/rope.h"
@@ -13,6 +14,7 @@ at::Tensor softmax_attention(const at::Tensor& q,
                              const at::Tensor& cos,
                              const at::Tensor& sin) {
   check_arguments("nala::softmax_attention", {q, k, v, cos, sin});
+  RECORD_FUNCTION("nala::softmax_attention", std::vector<c10::IValue>({q, k, v}));
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   const at::ScalarType dtype = compute_type(q.scalar_type());
   const auto widened = [&](const at::Tensor& x) { return x.defined() ? x.to(dtype) : x; };
