@@ -3,9 +3,9 @@
 //   bench_attention_module_ratio [threads] [rounds]
 //
 // Both sides: float32, no gradients, the same weights, the allocator set as the program sets it.
-// Rounds alternate between the two; medians and their ratio are printed, then the linear layers of
-// both sides alone, and how long all products take at the rate of multiplying and adding in
-// registers.
+// Rounds alternate between the two; medians and their ratio are printed, then the parts of ours
+// alone beside the linear layers of the other side, and how long all products take at the rate of
+// multiplying and adding in registers.
 #include <malloc.h>
 #include <torch/torch.h>
 
@@ -14,11 +14,13 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <vector>
 
 #include "models/attention.h"
+#include "ops/depthwise.h"
+#include "ops/epilogue.h"
 #include "ops/linear.h"
+#include "ops/linear_attention.h"
 #include "ops/rope.h"
 #include "peak.h"
 
@@ -90,7 +92,7 @@ class Composition {
   int64_t heads_;
 };
 
-double milliseconds(const std::function<at::Tensor()>& run) {
+double milliseconds(const auto& run) {
   const auto start = std::chrono::steady_clock::now();
   run();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
@@ -140,12 +142,41 @@ void compare(const Shape& shape, int rounds) {
     return projections(
         [](const auto& a, const auto& w, const auto& b) { return at::linear(a, w, b); });
   };
-  std::vector<double> our_times, their_times, our_linears, their_linears;
+  const at::Tensor packed =  // (B, N, 4, C)
+      nala::ops::linear(x, parameters["qkvg.weight"], parameters["qkvg.bias"])
+          .unflatten(-1, {4, -1});
+  const auto heads_of = [&](int64_t part) {
+    return packed.select(2, part).unflatten(-1, {shape.heads, -1}).transpose(1, 2);
+  };
+  const auto core = [&] {
+    return nala::ops::linear_attention(heads_of(0), heads_of(1), heads_of(2), rotation.cos,
+                                       rotation.sin);
+  };
+  const at::Tensor values = packed.select(2, 2)
+                                .unflatten(1, {shape.height, shape.width})
+                                .permute({0, 3, 1, 2});  // (B, C, H, W)
+  const auto lepe = [&] {
+    return nala::ops::depthwise(
+        {.map = values, .weight = parameters["lepe.weight"], .bias = parameters["lepe.bias"]});
+  };
+  const at::Tensor y = core().transpose(1, 2).flatten(2);  // (B, N, C)
+  const at::Tensor local = lepe().permute({0, 2, 3, 1}).flatten(1, 2);
+  const auto epilogue = [&] {
+    return nala::ops::attention_epilogue({.y = y,
+                                          .lepe = local,
+                                          .gate = packed.select(2, 3),
+                                          .weight = parameters["ln.weight"],
+                                          .bias = parameters["ln.bias"]});
+  };
+  std::vector<double> our_times, their_times, our_linears, their_linears, cores, lepes, epilogues;
   for (int round = 0; round < rounds; ++round) {
     our_times.push_back(milliseconds(ours));
     their_times.push_back(milliseconds(theirs));
     our_linears.push_back(milliseconds(our_linear));
     their_linears.push_back(milliseconds(their_linear));
+    cores.push_back(milliseconds(core));
+    lepes.push_back(milliseconds(lepe));
+    epilogues.push_back(milliseconds(epilogue));
   }
   std::printf(
       "B %2ld  %ldx%ld  C %3ld  h %ld  module %8.2f ms  composition %8.2f ms  ratio %5.2f"
@@ -158,8 +189,10 @@ void compare(const Shape& shape, int rounds) {
       rows * 1e-9 *
       (10 * channels * channels + 8 * channels * channels / static_cast<double>(shape.heads));
   static const double peak = nala::bench::peak_gflops(at::get_num_threads());
-  std::printf("      linear layers alone %8.2f ms against %8.2f ms", median(our_linears),
-              median(their_linears));
+  std::printf(
+      "      linear layers %.2f ms (against %.2f), attention %.2f, 5x5 convolution %.2f, epilogue "
+      "%.2f",
+      median(our_linears), median(their_linears), median(cores), median(lepes), median(epilogues));
   if (peak > 0) {
     std::printf("; all products %.2f GFLOP, %.2f ms at %.0f GFLOP/s: ratio at most %.2f", gflop,
                 gflop / peak * 1e3, peak, median(their_times) * peak / gflop * 1e-3);

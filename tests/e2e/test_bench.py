@@ -49,7 +49,16 @@ def test_kinds_add_up_to_the_step(profiles):
         assert sum(kind["share"] for kind in kinds.values()) == pytest.approx(1)
         # The machine may be busy, the step is what was timed before all the same.
         assert profile["plain_step_ms"] / 3 < profile["step_ms"] < 3 * profile["plain_step_ms"]
-        assert {"matrix product", "other convolution", "normalisation", "other"} <= set(kinds)
+        assert {
+            "matrix product",
+            "depthwise 3x3",
+            "depthwise 5x5",
+            "attention",
+            "attention epilogue",
+            "other convolution",
+            "normalisation",
+            "other",
+        } <= set(kinds)
         for name, kind in kinds.items():
             assert re.search(rf"^{name}  +", text, re.M), name
             assert kind["ms"] > 0

@@ -10,30 +10,14 @@ namespace nala::ops::cpu {
 
 // Depthwise convolution --------------------------------------------------------------------------
 
-/// Channels c ... of pixel x, where part of the kernel is outside of the row.
-template <class V>
-inline typename V::Reg depthwise_at_border(const DepthwiseRow& p,
-                                           int64_t x,
-                                           int64_t c,
-                                           typename V::Mask mask) {
-  auto sum = V::load(p.bias + c, mask);
-  const int64_t half = p.kernel / 2;
-  for (int64_t ky = 0; ky < p.kernel; ++ky) {
-    for (int64_t kx = 0; kx < p.kernel; ++kx) {
-      const int64_t from = x + kx - half;
-      if (from >= 0 && from < p.width) {
-        sum = V::fma(V::load(p.rows[ky] + from * p.pixel_stride + c, mask),
-                     V::load(p.weights + (ky * p.kernel + kx) * p.weight_stride + c, mask), sum);
-      }
-    }
-  }
-  return sum;
-}
-
-/// One vector of channels of a whole row; its weights stay in registers.
+/// One vector of channels of a whole row; its weights stay in registers. A column of the map is
+/// read once, for all results that it is part of, and asked for some pixels ahead: a slice of a
+/// packed projection skips memory that the hardware's own prefetching cannot follow, and pixels a
+/// power of two apart share few sets of the first-level cache.
 template <class V, int kKernel>
 inline void depthwise_channels(const DepthwiseRow& p, int64_t c) {
-  constexpr int64_t kHalf = kKernel / 2;
+  constexpr int kHalf = kKernel / 2;
+  constexpr int64_t kAhead = 12;  // pixels
   const auto mask = lanes_of<V>(p.channels - c);
   typename V::Reg weights[kKernel * kKernel];
 #pragma GCC unroll 25
@@ -41,22 +25,36 @@ inline void depthwise_channels(const DepthwiseRow& p, int64_t c) {
     weights[i] = V::load(p.weights + i * p.weight_stride + c, mask);
   }
   const auto bias = V::load(p.bias + c, mask);
+  typename V::Reg sums[kKernel];  // of pixels x - kHalf ... x + kHalf
+#pragma GCC unroll 5
+  for (int i = 0; i < kKernel; ++i) {
+    sums[i] = bias;
+  }
+  const auto finish_first = [&](int64_t pixel) {
+    if (pixel >= 0) {
+      store_as<V>(p.out, pixel * p.out_stride + c, mask, sums[0], p.out_bfloat16);
+    }
+#pragma GCC unroll 5
+    for (int i = 0; i + 1 < kKernel; ++i) {
+      sums[i] = sums[i + 1];
+    }
+    sums[kKernel - 1] = bias;
+  };
   for (int64_t x = 0; x < p.width; ++x) {
-    auto sum = bias;
-    if (x < kHalf || x + kHalf >= p.width) {
-      sum = depthwise_at_border<V>(p, x, c, mask);
-    } else {
-      const int64_t from = (x - kHalf) * p.pixel_stride + c;
+    __builtin_prefetch(p.rows[kKernel - 1] + (x + kAhead) * p.pixel_stride + c);
 #pragma GCC unroll 5
-      for (int ky = 0; ky < kKernel; ++ky) {
+    for (int ky = 0; ky < kKernel; ++ky) {
+      const auto value = V::load(p.rows[ky] + x * p.pixel_stride + c, mask);
 #pragma GCC unroll 5
-        for (int kx = 0; kx < kKernel; ++kx) {
-          sum = V::fma(V::load(p.rows[ky] + from + kx * p.pixel_stride, mask),
-                       weights[ky * kKernel + kx], sum);
-        }
+      for (int i = 0; i < kKernel; ++i) {
+        sums[i] = V::fma(value, weights[ky * kKernel + kKernel - 1 - i], sums[i]);
       }
     }
-    store_as<V>(p.out, x * p.out_stride + c, mask, sum, p.out_bfloat16);
+    finish_first(x - kHalf);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < kHalf; ++i) {
+    finish_first(p.width - kHalf + i);
   }
 }
 

@@ -196,8 +196,9 @@ class Runner {
     at::parallel_for(0, floats_, 4096,
                      [&](int64_t begin, int64_t end) { finish(total, sums, begin, end); });
     divide(total);
+    // The last chunk first, as what was read last is in cache.
     for_each_item(call_.chunks.count, scratch(), [&](int64_t chunk, float* scratch) {
-      pass.use(call_.chunks[chunk], total, scratch);
+      pass.use(call_.chunks[call_.chunks.count - 1 - chunk], total, scratch);
     });
   }
 

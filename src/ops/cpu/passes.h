@@ -130,9 +130,10 @@ class FeatureBlock {
   const Layout<V, kHalves>& at() const { return at_; }
   /// Rows that the pass reads or writes beside those of the features: fetched a block ahead.
   void fetch_ahead(const Rows& rows) { ahead_.add(rows, at_.d); }
-  /// What the pass' products, of so many tiles, fetch while they work on the block at a token.
-  Ahead& ahead(int64_t begin, int64_t tiles) {
-    ahead_.start(begin + kBlockTokens, tiles);
+  /// What the pass' products, of so many tiles, fetch while they work on a block: the rows of the
+  /// one that comes next.
+  Ahead& ahead(int64_t next, int64_t tiles) {
+    ahead_.start(next, tiles);
     return ahead_;
   }
   const Panels<V>& rotated() const { return rotated_; }
@@ -442,12 +443,33 @@ struct MeanTerm {
   void finish(int, const Pair<V>&) const {}
 };
 
-/// Calls run(begin, count) for the range's blocks.
+/// A range's block of tokens, and where the next one that is worked on begins.
+struct BlockOfTokens {
+  int64_t begin;
+  int count;
+  int64_t next;
+};
+
+inline BlockOfTokens block_at(Range range, int64_t begin, int64_t step) {
+  const int64_t left = range.end - begin;
+  return {begin, static_cast<int>(left < kBlockTokens ? left : kBlockTokens), begin + step};
+}
+
+/// Calls run(block) for the range's blocks.
 template <class Run>
 inline void for_each_block(Range range, Run run) {
   for (int64_t begin = range.begin; begin < range.end; begin += kBlockTokens) {
-    const int64_t left = range.end - begin;
-    run(begin, static_cast<int>(left < kBlockTokens ? left : kBlockTokens));
+    run(block_at(range, begin, kBlockTokens));
+  }
+}
+
+/// The same blocks, the last one first: a pass that follows another one finds in cache what that
+/// read last, such as the tables of the rotation.
+template <class Run>
+inline void for_each_block_back(Range range, Run run) {
+  const int64_t blocks = (range.end - range.begin + kBlockTokens - 1) / kBlockTokens;
+  for (int64_t i = blocks - 1; i >= 0; --i) {
+    run(block_at(range, range.begin + i * kBlockTokens, -kBlockTokens));
   }
 }
 
@@ -463,12 +485,12 @@ void key_state(
   float* const sum = space.floats(at.features());
   clear_panels<V>(product, at.panels);
   clear(sum, at.features());
-  for_each_block(range, [&](int64_t begin, int count) {
+  for_each_block(range, [&](const BlockOfTokens& block) {
+    const auto [begin, count, next] = block;
     load_rows<V>(sequence.v, begin, count, at.d, v);
     keys.template make<false>(begin, count, Summed<V, Map::kHalves>{sum, at.padded});
-    accumulate_product<V>(
-        keys.rotated(), at.feature_panels(), v, at.panels, count, product,
-        keys.ahead(begin, tiles_of_accumulate<V>(at.feature_panels(), at.panels)));
+    accumulate_product<V>(keys.rotated(), at.feature_panels(), v, at.panels, count, product,
+                          keys.ahead(next, tiles_of_accumulate<V>(at.feature_panels(), at.panels)));
   });
   unpack<V>(product, at, sums.product);
   unpack_mean<V>(sum, at, sums.mean);
@@ -495,7 +517,8 @@ void query_output(
   pack<V>(state.product, at, product);
   pack_mean<V>(state.mean, at, mean);
   PerToken z;
-  for_each_block(range, [&](int64_t begin, int count) {
+  for_each_block_back(range, [&](const BlockOfTokens& block) {
+    const auto [begin, count, next] = block;
     queries.template make<false>(begin, count, Weighed<V, Map::kHalves>{mean, at.padded, parts});
     reduce_tokens<V>(parts, count, z.of);
     for (int t = 0; t < count; ++t) {
@@ -504,7 +527,7 @@ void query_output(
     }
     multiply<V>(queries.rotated(), at.feature_panels(), product, at.panels, count,
                 IntoRows<V, true>{sequence.y, begin, count, at.d, z.of},
-                queries.ahead(begin, tiles_of_multiply<V>(count, at.panels)));
+                queries.ahead(next, tiles_of_multiply<V>(count, at.panels)));
   });
 }
 
@@ -534,13 +557,14 @@ void query_gradient(const Setup& setup,
   clear_panels<V>(state_gradient, at.panels);
   clear(mean_gradient, at.features());
   PerToken dn;  // gradient in the normaliser's denominator
-  for_each_block(range, [&](int64_t begin, int count) {
+  for_each_block(range, [&](const BlockOfTokens& block) {
+    const auto [begin, count, next] = block;
     const float* const z = sequence.normaliser + begin;
     load_rows<V>(sequence.dy, begin, count, at.d, g,
                  [z](int t, Reg x) { return x * V::set(z[t]); });
     queries.template make<true>(begin, count, Unused<V>{});
-    Ahead& ahead = queries.ahead(begin, tiles_of_multiply<V>(count, at.feature_panels()) +
-                                            tiles_of_accumulate<V>(at.feature_panels(), at.panels));
+    Ahead& ahead = queries.ahead(next, tiles_of_multiply<V>(count, at.feature_panels()) +
+                                           tiles_of_accumulate<V>(at.feature_panels(), at.panels));
     multiply<V>(g, at.panels, state_t, at.feature_panels(), count, IntoPanels<V>{feature_g}, ahead);
     accumulate_product<V>(queries.rotated(), at.feature_panels(), g, at.panels, count,
                           state_gradient, ahead);
@@ -583,10 +607,11 @@ void key_gradient(const Setup& setup,
   pack<V>(gradient.product, at, state);
   transpose<V>(state, at.panels, at.features(), state_t);
   pack_mean<V>(gradient.mean, at, mean);
-  for_each_block(range, [&](int64_t begin, int count) {
+  for_each_block_back(range, [&](const BlockOfTokens& block) {
+    const auto [begin, count, next] = block;
     load_rows<V>(sequence.v, begin, count, at.d, v);
-    Ahead& ahead = keys.ahead(begin, tiles_of_multiply<V>(count, at.feature_panels()) +
-                                         tiles_of_multiply<V>(count, at.panels));
+    Ahead& ahead = keys.ahead(next, tiles_of_multiply<V>(count, at.feature_panels()) +
+                                        tiles_of_multiply<V>(count, at.panels));
     multiply<V>(v, at.panels, state_t, at.feature_panels(), count, IntoPanels<V>{feature_g}, ahead);
     keys.template make<true>(begin, count, Unused<V>{});
     multiply<V>(keys.rotated(), at.feature_panels(), state, at.panels, count,
