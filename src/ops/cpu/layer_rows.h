@@ -10,6 +10,9 @@ namespace nala::ops::cpu {
 
 // Depthwise convolution --------------------------------------------------------------------------
 
+/// How far ahead memory is asked for.
+inline constexpr int64_t kPixelsAhead = 12;
+
 /// One vector of channels of a whole row; its weights stay in registers. A column of the map is
 /// read once, for all results that it is part of, and asked for some pixels ahead: a slice of a
 /// packed projection skips memory that the hardware's own prefetching cannot follow, and pixels a
@@ -17,7 +20,6 @@ namespace nala::ops::cpu {
 template <class V, int kKernel>
 inline void depthwise_channels(const DepthwiseRow& p, int64_t c) {
   constexpr int kHalf = kKernel / 2;
-  constexpr int64_t kAhead = 12;  // pixels
   const auto mask = lanes_of<V>(p.channels - c);
   typename V::Reg weights[kKernel * kKernel];
 #pragma GCC unroll 25
@@ -41,7 +43,7 @@ inline void depthwise_channels(const DepthwiseRow& p, int64_t c) {
     sums[kKernel - 1] = bias;
   };
   for (int64_t x = 0; x < p.width; ++x) {
-    __builtin_prefetch(p.rows[kKernel - 1] + (x + kAhead) * p.pixel_stride + c);
+    __builtin_prefetch(p.rows[kKernel - 1] + (x + kPixelsAhead) * p.pixel_stride + c);
 #pragma GCC unroll 5
     for (int ky = 0; ky < kKernel; ++ky) {
       const auto value = V::load(p.rows[ky] + x * p.pixel_stride + c, mask);
@@ -69,7 +71,7 @@ void depthwise_row(const DepthwiseRow& p) {
   }
 }
 
-/// One vector of channels; its sums stay in registers.
+/// One vector of channels; its sums stay in registers. Columns are read as in depthwise_channels().
 template <class V, int kKernel>
 inline void depthwise_gradient_channels(const DepthwiseGradientRow& p, int64_t c) {
   constexpr int kHalf = kKernel / 2;
@@ -81,18 +83,37 @@ inline void depthwise_gradient_channels(const DepthwiseGradientRow& p, int64_t c
     weights[i] = V::load(sums + i * p.channels, mask);
   }
   auto bias = V::load(sums + kKernel * kKernel * p.channels, mask);
+  typename V::Reg gradients[kKernel];  // of pixels x - kHalf ... x + kHalf; 0 outside of the row
+  const auto next = [&](int64_t pixel) {
+#pragma GCC unroll 5
+    for (int i = 0; i + 1 < kKernel; ++i) {
+      gradients[i] = gradients[i + 1];
+    }
+    gradients[kKernel - 1] = V::zero();
+    if (pixel < p.width) {
+      gradients[kKernel - 1] = V::load(p.gradient + pixel * p.gradient_stride + c, mask);
+      bias = bias + gradients[kKernel - 1];
+    }
+  };
+#pragma GCC unroll 5
+  for (int i = 0; i < kKernel; ++i) {
+    gradients[i] = V::zero();
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < kHalf; ++i) {
+    next(i);
+  }
   for (int64_t x = 0; x < p.width; ++x) {
-    const auto gradient = V::load(p.gradient + x * p.gradient_stride + c, mask);
-    bias = bias + gradient;
+    next(x + kHalf);
+    __builtin_prefetch(p.rows[kKernel - 1] + (x + kPixelsAhead) * p.pixel_stride + c);
+    __builtin_prefetch(p.gradient + (x + kPixelsAhead) * p.gradient_stride + c);
 #pragma GCC unroll 5
-    for (int kx = 0; kx < kKernel; ++kx) {
-      const int64_t from = x + kx - kHalf;
-      if (from >= 0 && from < p.width) {
+    for (int ky = 0; ky < kKernel; ++ky) {
+      const auto value = V::load(p.rows[ky] + x * p.pixel_stride + c, mask);
 #pragma GCC unroll 5
-        for (int ky = 0; ky < kKernel; ++ky) {
-          weights[ky * kKernel + kx] = V::fma(V::load(p.rows[ky] + from * p.pixel_stride + c, mask),
-                                              gradient, weights[ky * kKernel + kx]);
-        }
+      for (int i = 0; i < kKernel; ++i) {
+        auto& sum = weights[ky * kKernel + kKernel - 1 - i];
+        sum = V::fma(value, gradients[i], sum);
       }
     }
   }
